@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Octets of a stored message and of its parts, streamed in blocks of at most 1 MiB.
+//!
+//! A part is a range of the original plus its transfer encoding; decoding is the
+//! business of the message's format, so it comes in through [`Opener`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use poststelle_crypto::keys::BlobKey;
+use poststelle_model::message::Transport;
+use poststelle_model::part::Encoding;
+use poststelle_model::{Fault, Message, Part, Reason, Timestamp};
+use poststelle_store::StoreError;
+use poststelle_store::blob::{BlobReader, BlobStore};
+
+use crate::channel::{ChannelError, Octets};
+
+/// Octets of one message.
+#[async_trait]
+pub trait Content: Send + Sync {
+    /// The whole, as it came.
+    async fn original(&self) -> Result<Octets, ChannelError>;
+    /// One part, decoded.
+    async fn part(&self, part: &Part) -> Result<Octets, ChannelError>;
+    /// All parts in order, in pages of at most 1,000 from `offset`.
+    async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError>;
+}
+
+/// Knows one message format: finds parts, reads reports, decodes.
+pub trait Opener: Send + Sync {
+    /// Does it know this media type (`message/rfc822`, `multipart/form-data` …)?
+    fn knows(&self, media_type: &str) -> bool;
+    /// Begins to open a message.
+    fn open(&self, transport: &Transport) -> Box<dyn Opening>;
+    /// A decoder for one part.
+    fn decoder(&self, encoding: Encoding) -> Box<dyn Decode>;
+    /// Text of decoded octets in `charset`; unknown characters become U+FFFD.
+    fn text(&self, charset: &str, octets: &[u8]) -> String;
+    /// Reads a delivery report (DSN) from the octets of its machine-readable part.
+    fn report(&self, octets: &[u8]) -> Vec<Report>;
+}
+
+/// One message being opened. Octets are pushed in order, in pieces of any size.
+pub trait Opening: Send {
+    /// Takes the next piece.
+    fn push(&mut self, octets: &[u8]);
+    /// All seen.
+    fn finish(self: Box<Self>) -> Opened;
+}
+
+/// Decodes one part.
+pub trait Decode: Send {
+    /// Takes the next piece, appends what is ready.
+    fn push(&mut self, octets: &[u8], out: &mut Vec<u8>);
+    /// All seen.
+    fn finish(&mut self, out: &mut Vec<u8>);
+}
+
+/// What a format found in a message.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// The tree, in order; part 0 is the whole.
+    pub parts: Vec<Part>,
+    /// Subject.
+    pub subject: String,
+    /// Author's display name.
+    pub sender_name: String,
+    /// Author's address.
+    pub sender_address: String,
+    /// Recipients in the headers, as shown.
+    pub recipients: String,
+    /// Date header.
+    pub sent_at: Timestamp,
+    /// Message-ID without brackets.
+    pub header_id: String,
+    /// Message-IDs it answers, nearest first.
+    pub answers: Vec<String>,
+    /// Sent by a machine.
+    pub automatic: bool,
+    /// Sender marked it urgent.
+    pub urgent: bool,
+    /// Headers for rules: lower-case name → values, capped.
+    pub headers: Vec<(String, String)>,
+    /// Number of the part that holds a delivery report.
+    pub report_part: Option<i64>,
+    /// Part that reads best as the body text.
+    pub body_part: Option<i64>,
+    /// Defects of the whole.
+    pub defects: Vec<String>,
+}
+
+/// One recipient's line of a delivery report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Envelope id we gave (our delivery id), if the far side kept it.
+    pub envelope_id: String,
+    /// Whom it is about.
+    pub recipient: String,
+    /// What happened.
+    pub action: ReportAction,
+    /// RFC 3463 status, `5.1.1`.
+    pub status: String,
+    /// The far side's words.
+    pub diagnostic: String,
+}
+
+/// What a report says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportAction {
+    /// Arrived.
+    Delivered,
+    /// Failed for good.
+    Failed,
+    /// Still trying.
+    Delayed,
+    /// Passed on to a system that does not report: end unknown.
+    Relayed,
+}
+
+/// The stored octets of a message.
+pub struct StoredContent {
+    pub(crate) store: Arc<dyn BlobStore>,
+    pub(crate) key: BlobKey,
+    pub(crate) message: Message,
+    pub(crate) db: poststelle_store::Db,
+    pub(crate) opener: Arc<dyn Opener>,
+}
+
+pub(crate) fn store_error(error: &StoreError) -> ChannelError {
+    ChannelError { retry: error.retry(), reason: error.reason(), after: None }
+}
+
+impl StoredContent {
+    /// A reader over the original.
+    ///
+    /// # Errors
+    /// When the blob cannot be read.
+    pub async fn reader(&self) -> Result<BlobReader, StoreError> {
+        let name = poststelle_store::blob::name(self.message.tenant, self.message.id, self.message.blob);
+        let len = u64::try_from(self.message.size).unwrap_or(0);
+        BlobReader::open(Arc::clone(&self.store), name, &self.key, len).await
+    }
+
+    /// Octets `start..end` of the original.
+    fn range(reader: BlobReader, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, ChannelError>> {
+        stream::unfold(Some((reader, start)), move |state| async move {
+            let (mut reader, offset) = state?;
+            if offset >= end {
+                return None;
+            }
+            match reader.at(offset).await {
+                Ok(piece) if piece.is_empty() => None,
+                Ok(piece) => {
+                    let take = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+                    Some((Ok(piece.slice(..take)), Some((reader, offset + take as u64))))
+                }
+                Err(e) => Some((Err(store_error(&e)), None)),
+            }
+        })
+        .boxed()
+    }
+}
+
+#[async_trait]
+impl Content for StoredContent {
+    async fn original(&self) -> Result<Octets, ChannelError> {
+        let reader = self.reader().await.map_err(|e| store_error(&e))?;
+        let end = reader.len();
+        Ok(Self::range(reader, 0, end))
+    }
+
+    async fn part(&self, part: &Part) -> Result<Octets, ChannelError> {
+        let reader = self.reader().await.map_err(|e| store_error(&e))?;
+        let start = u64::try_from(part.start).unwrap_or(0);
+        let end = start.saturating_add(u64::try_from(part.len).unwrap_or(0));
+        if end > reader.len() {
+            let reason = Reason::new("PST-HUB-0002", Fault::Operator).with("part", part.n);
+            return Err(ChannelError::never(reason));
+        }
+        let raw = Self::range(reader, start, end);
+        if part.encoding == Encoding::Identity {
+            return Ok(raw);
+        }
+        let decoder = self.opener.decoder(part.encoding);
+        let decoded = stream::unfold(Some((raw, decoder)), |state| async move {
+            let (mut raw, mut decoder) = state?;
+            let mut out = Vec::new();
+            loop {
+                match raw.next().await {
+                    Some(Ok(piece)) => {
+                        decoder.push(&piece, &mut out);
+                        if !out.is_empty() {
+                            return Some((Ok(Bytes::from(out)), Some((raw, decoder))));
+                        }
+                    }
+                    Some(Err(e)) => return Some((Err(e), None)),
+                    None => {
+                        decoder.finish(&mut out);
+                        return (!out.is_empty()).then(|| (Ok(Bytes::from(out)), None));
+                    }
+                }
+            }
+        });
+        Ok(decoded.boxed())
+    }
+
+    async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError> {
+        let load = async {
+            let mut tx = self.db.read(poststelle_store::Scope::Tenant(self.message.tenant)).await?;
+            poststelle_store::messages::parts(&mut tx, self.message.tenant, self.message.id, offset, 1000).await
+        };
+        load.await.map_err(|e: StoreError| store_error(&e))
+    }
+}

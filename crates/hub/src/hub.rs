@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The house: what all steps share. Wired once in the binary.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use poststelle_model::{Clock, Ids, Message, MessageId, TenantId, Timestamp};
+use poststelle_store::blob::BlobStore;
+use poststelle_store::keys::Keys;
+use poststelle_store::tenants::Tenant;
+use poststelle_store::{Db, Scope, StoreError, messages, tenants};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::change::Committer;
+use crate::channel::Channel;
+use crate::content::{Opener, StoredContent};
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::notice::Notices;
+use crate::routing::{RuleSet, SharedRules};
+
+/// Numbers that can be set.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory all intakes together may hold, KiB.
+    pub intake_kib: usize,
+    /// Longest wait for a share of it.
+    pub intake_wait: Duration,
+    /// Largest message, bytes.
+    pub message_bytes: u64,
+    /// Most tenants one transport transaction may address.
+    pub tenants_per_transaction: usize,
+    /// Jobs in work at once on this node.
+    pub parallel: usize,
+    /// How long a silent worker keeps a job.
+    pub lease: Duration,
+    /// Longest single call to a far side.
+    pub call: Duration,
+    /// First pause after a failed delivery; doubles each time.
+    pub backoff_first: Duration,
+    /// Longest pause.
+    pub backoff_max: Duration,
+    /// How long a delivery is tried.
+    pub expiry: Duration,
+    /// Crashes on one message before its content counts as "nicht prüfbar".
+    pub crashes: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            intake_kib: 128 * 1024,
+            intake_wait: Duration::from_secs(20),
+            message_bytes: 200 * 1024 * 1024,
+            tenants_per_transaction: 20,
+            parallel: 96,
+            lease: Duration::from_secs(60),
+            call: Duration::from_secs(300),
+            backoff_first: Duration::from_secs(30),
+            backoff_max: Duration::from_secs(3600),
+            expiry: Duration::from_secs(5 * 24 * 3600),
+            crashes: 2,
+        }
+    }
+}
+
+/// What the binary plugs in.
+pub struct Parts {
+    /// Database.
+    pub db: Db,
+    /// Blobs.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Keys.
+    pub keys: Keys,
+    /// Clock of this node.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
+    /// Message formats, asked in order.
+    pub openers: Vec<Arc<dyn Opener>>,
+    /// Channels and connectors by name (`mail`, `hot_folder`, `webhook`).
+    pub channels: HashMap<&'static str, Arc<dyn Channel>>,
+    /// Writes notices to senders.
+    pub notices: Arc<dyn Notices>,
+    /// Domain of the addresses the house itself uses (bounces, postmaster).
+    pub domain: String,
+    /// Name of this node, unique among nodes.
+    pub node: String,
+    /// Numbers.
+    pub limits: Limits,
+}
+
+/// The house.
+pub struct Hub {
+    pub(crate) db: Db,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) openers: Vec<Arc<dyn Opener>>,
+    pub(crate) channels: HashMap<&'static str, Arc<dyn Channel>>,
+    pub(crate) notices: Arc<dyn Notices>,
+    pub(crate) committer: Committer,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) budget: Arc<Semaphore>,
+    pub(crate) domain: String,
+    pub(crate) node: String,
+    pub(crate) limits: Limits,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    rules: RwLock<HashMap<TenantId, (Timestamp, SharedRules)>>,
+    rows: RwLock<HashMap<TenantId, (Timestamp, Arc<Tenant>)>>,
+}
+
+/// How long a node may work with what it read of rules and tenants: a change is in force everywhere after that.
+const CACHE: Duration = Duration::from_secs(2);
+
+impl Hub {
+    /// Puts the house together. Starts the committer; nothing else runs yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let wake = Arc::new(Notify::new());
+        let committer = Committer::start(parts.db.clone(), Arc::clone(&parts.clock), Arc::clone(&wake));
+        Arc::new(Self {
+            db: parts.db,
+            blobs: parts.blobs,
+            keys: parts.keys,
+            clock: parts.clock,
+            ids: parts.ids,
+            openers: parts.openers,
+            channels: parts.channels,
+            notices: parts.notices,
+            committer,
+            wake,
+            budget: Arc::new(Semaphore::new(parts.limits.intake_kib)),
+            domain: parts.domain,
+            node: parts.node,
+            limits: parts.limits,
+            health: Health::default(),
+            metrics: Metrics::default(),
+            rules: RwLock::default(),
+            rows: RwLock::default(),
+        })
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The blob store.
+    #[must_use]
+    pub const fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.blobs
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The clock of this node.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// The ids of this node.
+    #[must_use]
+    pub fn ids(&self) -> &dyn Ids {
+        self.ids.as_ref()
+    }
+
+    /// How the node feels.
+    #[must_use]
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Numbers for Prometheus.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Numbers that can be set.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Domain of the house's own addresses.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The channel called `name`.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> Option<&Arc<dyn Channel>> {
+        self.channels.get(name)
+    }
+
+    /// All channels.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<dyn Channel>> {
+        self.channels.values()
+    }
+
+    /// The format that knows `media_type`; the last one takes anything.
+    #[must_use]
+    pub fn opener(&self, media_type: &str) -> Option<&Arc<dyn Opener>> {
+        let media_type = if media_type.is_empty() { "message/rfc822" } else { media_type };
+        self.openers.iter().find(|o| o.knows(media_type)).or_else(|| self.openers.last())
+    }
+
+    /// The row of a tenant, at most two seconds old.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown tenant.
+    pub async fn tenant(&self, id: TenantId) -> Result<Arc<Tenant>, StoreError> {
+        let now = self.clock.now();
+        if let Some((at, row)) = self.rows.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id)
+            && now.since(*at) < CACHE
+        {
+            return Ok(Arc::clone(row));
+        }
+        let mut tx = self.db.read(Scope::Tenant(id)).await?;
+        let row = tenants::get(&mut tx, id).await?.ok_or_else(|| StoreError::NotFound(format!("tenant {id}")))?;
+        let row = Arc::new(row);
+        self.rows
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(id, (now, Arc::clone(&row)));
+        Ok(row)
+    }
+
+    /// The compiled rules of a tenant, at most two seconds old.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn rules(&self, id: TenantId) -> Result<SharedRules, StoreError> {
+        let now = self.clock.now();
+        if let Some((at, set)) = self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id)
+            && now.since(*at) < CACHE
+        {
+            return Ok(Arc::clone(set));
+        }
+        let mut tx = self.db.read(Scope::Tenant(id)).await?;
+        let rows = tenants::rules(&mut tx, id).await?;
+        let set = tokio::task::spawn_blocking(move || Arc::new(RuleSet::new(rows)))
+            .await
+            .map_err(|e| StoreError::Config(format!("rules: {e}")))?;
+        self.rules
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(id, (now, Arc::clone(&set)));
+        Ok(set)
+    }
+
+    /// A message with access to its octets.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not there or its key was destroyed.
+    pub async fn content(&self, tenant: TenantId, id: MessageId) -> Result<(Message, StoredContent), StoreError> {
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let message =
+            messages::get(&mut tx, tenant, id).await?.ok_or_else(|| StoreError::NotFound(format!("message {id}")))?;
+        let wrapped = messages::wrapped_key(&mut tx, tenant, id)
+            .await?
+            .ok_or_else(|| StoreError::NotFound(format!("key of message {id}")))?;
+        tx.rollback().await?;
+        let tenant_key = self.keys.tenant(&self.db, tenant).await?;
+        let key = Keys::blob_key(&tenant_key, tenant, id, &wrapped, message.blob)?;
+        let opener = self
+            .opener(&message.transport.media_type)
+            .ok_or_else(|| StoreError::Config("no message format is configured".to_owned()))?;
+        let content = StoredContent {
+            store: Arc::clone(&self.blobs),
+            key,
+            message: message.clone(),
+            db: self.db.clone(),
+            opener: Arc::clone(opener),
+        };
+        Ok((message, content))
+    }
+}

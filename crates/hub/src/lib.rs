@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The way of a message: accept, process, deliver. Knows traits, not protocols.
+//!
+//! Guarantees: only three durable steps, each one transaction; nothing is
+//! acknowledged before it is committed with its evidence; nothing is ever
+//! dropped. The protocols come in through [`channel::Channel`], the formats
+//! through [`content::Opener`]; both are wired in the binary.
+
+pub mod accept;
+pub mod bounce;
+pub mod change;
+pub mod channel;
+pub mod clock;
+pub mod content;
+mod deliver;
+pub mod directory;
+pub mod engine;
+pub mod health;
+pub mod hub;
+pub mod metrics;
+pub mod notice;
+pub mod people;
+mod process;
+pub mod routing;
+pub mod texts;
+pub mod view;
+pub mod watch;
+
+pub use accept::{AcceptError, Accepted, Intake, NewIntake};
+pub use engine::Engine;
+pub use hub::{Hub, Limits, Parts};

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: EUPL-1.2
+# Texte für Bildschirm, Zeitleiste und Fehlerantworten. Schlüssel = stabiler Code.
+# Jeder Satz sagt, was geschehen ist; wer handeln muss, steht in fault-*.
+
+fault-operator = Betrieb der Poststelle
+fault-tenant = Verwaltung des Mandanten
+fault-remote = Gegenstelle
+fault-sender = Absender
+fault-nobody = niemand, es geht von selbst weiter
+
+PST-STORE-0001 = Die Datenbank antwortet nicht. Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet; es geht nichts verloren. Der Betrieb muss die Datenbank prüfen.
+PST-STORE-0002 = Der Speicher für Nachrichteninhalte antwortet nicht. Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet; es geht nichts verloren. Der Betrieb muss den Speicher prüfen.
+PST-STORE-0003 = Der Speicher für Nachrichteninhalte ist voll. Neue Nachrichten werden vorübergehend abgewiesen; es geht nichts verloren. Der Betrieb muss Platz schaffen.
+PST-STORE-0004 = Der Eintrag wurde inzwischen von jemand anderem geändert. Bitte neu laden und noch einmal versuchen.
+PST-STORE-0005 = Diesen Eintrag gibt es schon.
+PST-STORE-0006 = Der Eintrag wurde nicht gefunden.
+PST-STORE-0007 = Ein gespeicherter Wert ist nicht lesbar. Der Betrieb muss die Datenbank prüfen.
+PST-STORE-0008 = Ein Zugriff über die Mandantengrenze wurde verhindert. Der Betrieb muss den Vorgang prüfen.
+PST-STORE-0009 = Ein Schlüssel passt nicht oder Daten wurden verändert. Der Betrieb muss den Wurzelschlüssel und den Speicher prüfen.
+PST-STORE-0010 = Die Konfiguration ist fehlerhaft: { $detail }
+
+PST-ACCEPT-0001 = Die Poststelle nimmt gerade zu viele Nachrichten gleichzeitig an. Bitte in einigen Minuten erneut senden.
+PST-ACCEPT-0002 = Die Nachricht ist größer als die zulässigen { $cap } Bytes.
+PST-ACCEPT-0003 = Eine Sendung darf höchstens { $cap } Mandanten auf einmal erreichen. Bitte auf mehrere Sendungen verteilen.
+PST-ACCEPT-0004 = Die Nachricht konnte nicht gespeichert werden. Bitte erneut senden; es wurde nichts bestätigt.
+
+PST-HUB-0001 = Dieser Kanal holt keine Nachrichten ab.
+PST-HUB-0002 = Der Bestandteil { $part } liegt außerhalb der Nachricht. Der Betrieb muss den Speicher prüfen.
+PST-HUB-0003 = Die Kontrollnachricht ist seit { $since } nicht zurückgekommen. Der Betrieb muss Ein- und Ausgang der E-Mail prüfen.
+PST-HUB-0004 = Die Bilanz geht nicht auf: { $count } Einträge sind ohne Nachweis oder ohne Bearbeitung. Der Betrieb muss sie mit „poststelle balance“ prüfen.
+PST-HUB-0005 = Das Ziel { $lane } ist gestört und wird bis { $until } nicht angesprochen.
+PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Datenbank ab. Der Betrieb muss die Zeitquelle prüfen.
+PST-HUB-0007 = Aus einer Datensicherung wiederhergestellt: Was nach { $at } angenommen wurde, kann fehlen. Der Betrieb muss die Kanäle auf Wiederholungen prüfen.
+
+PST-DELIVER-0001 = Die Frist für die Zustellversuche ist abgelaufen.
+PST-DELIVER-0002 = Das Übergabeziel ist abgeschaltet oder gelöscht. Sobald es wieder eingeschaltet ist, geht es weiter.
+PST-DELIVER-0003 = Der Kanal „{ $channel }“ ist auf dieser Installation nicht eingerichtet.
+PST-DELIVER-0004 = Möglicherweise doppelt übergeben: Ein früherer Versuch brach nach dem Senden ohne Antwort ab.
+PST-DELIVER-0005 = Die Gegenstelle hat nicht rechtzeitig geantwortet.
+
+PST-MAIL-2001 = Der Mailserver des Empfängers { $recipient } hat den Eingang bestätigt ({ $status }).
+PST-MAIL-2002 = An ein System weitergeleitet, das keine Bestätigungen sendet; ob die Nachricht bei { $recipient } ankam, ist nicht bekannt.
+PST-MAIL-4001 = Der Mailserver der Gegenseite versucht noch, an { $recipient } zuzustellen ({ $status }): { $detail }
+PST-MAIL-5001 = Die Zustellung an { $recipient } ist endgültig gescheitert ({ $status }): { $detail }
+
+PST-MAIL-4002 = Für die Domäne { $domain } ist kein Mailserver eingerichtet. Der Betrieb muss eine Route eintragen.
+PST-MAIL-4003 = Der Mailserver { $host } ist nicht erreichbar: { $detail }
+PST-MAIL-4004 = Der Mailserver { $host } hat die Nachricht noch nicht übernommen: { $detail }
+PST-MAIL-4005 = Die Verbindung zu { $host } brach nach dem Senden ab. Ob die Nachricht dort ankam, wird geklärt: { $detail }
+PST-MAIL-5002 = Die Nachricht lief im Kreis und wird nicht weitergeleitet. Die Verwaltung des Mandanten muss die Weiterleitungsregeln prüfen.
+PST-MAIL-5003 = { $address } ist keine gültige E-Mail-Adresse.
+PST-MAIL-5004 = Die Nachricht ist größer als die zulässigen { $cap } Bytes für ausgehende E-Mail.
+PST-MAIL-5005 = Der Mailserver hat die Nachricht an { $recipient } abgelehnt: { $detail }
+
+PST-API-0001 = Bitte melden Sie sich an oder senden Sie ein gültiges Zugangstoken.
+PST-API-0002 = Das gibt es hier nicht, oder Sie dürfen es nicht sehen.
+PST-API-0003 = Die Anfrage ist nicht vollständig: { $detail }
+PST-API-0004 = Zu viele Anfragen. Bitte nach { $seconds } Sekunden erneut versuchen.
+
+event-ReceivedFromNonERDS = Eingegangen
+event-SubmissionAcceptance = Zur Bearbeitung angenommen
+event-Processed = Geprüft und verteilt
+event-Deferred = Noch nicht übergeben
+event-Unclear = Ergebnis unklar
+event-Parked = Wartet auf eine Person
+event-ContentConsignment = Übergeben
+event-ContentConsignmentFailure = Übergabe gescheitert
+event-RelayAcceptance = Von der Gegenstelle übernommen
+event-RelayRejection = Von der Gegenstelle abgelehnt
+event-RelayToNonERDS = Als E-Mail abgesandt
+event-RelayFailure = Zustellung aufgegeben
+event-ReceiptFolded = Rückmeldung der Gegenseite
+event-SenderNotified = Absender benachrichtigt
+event-ContentAccessTracking = Angesehen
+event-Created = Angelegt
+event-Changed = Geändert
+event-Ended = Beendet
+event-SignedIn = Angemeldet
+event-EpochOpened = Nach Wiederherstellung fortgesetzt
+
+state-planned = vorgesehen
+state-sending = wird übergeben
+state-deferred = wartet auf neuen Versuch
+state-unclear = Ergebnis unklar, wird geklärt
+state-accepted = von der Gegenstelle übernommen
+state-confirmed = angekommen
+state-rejected = abgelehnt
+state-expired = Frist abgelaufen
+state-parked = wartet auf eine Person
+
+# Web: Seiten und Schnittstelle
+PST-WEB-0001 = Das Formular gehört nicht zu Ihrer Anmeldung oder ist veraltet. Bitte laden Sie die Seite neu und versuchen Sie es noch einmal.
+PST-WEB-0002 = Anmeldename oder Passwort ist falsch, oder das Konto ist vorübergehend gesperrt. Bitte versuchen Sie es noch einmal oder wenden Sie sich an die Verwaltung Ihres Mandanten.
+PST-WEB-0003 = Zu viele vergebliche Anmeldungen. Bitte versuchen Sie es nach { $seconds } Sekunden noch einmal.
+PST-WEB-0004 = Diese Seite ist dem Betrieb der Poststelle vorbehalten.
+PST-WEB-0005 = Diese Adresse kann so nicht benutzt werden. Bitte prüfen Sie die Methode der Anfrage.
+PST-WEB-0006 = Die Anfrage ist größer, als hier zulässig ist.
+PST-WEB-0007 = Bei der Bearbeitung ist ein Fehler aufgetreten. Bitte versuchen Sie es noch einmal; bleibt der Fehler, muss der Betrieb das Protokoll prüfen.
+PST-WEB-0008 = Die Anfrage kam von einer fremden Seite und wurde nicht ausgeführt.
+
+PST-API-0005 = Mit diesem Zugangstoken dürfen hier keine Nachrichten übergeben werden. Die Verwaltung des Mandanten muss die Rolle „intake“ erteilen.
+PST-API-0006 = Der Inhaltstyp ist nicht lesbar, oder die Anfrage ist komprimiert. Bitte senden Sie den Inhalt unverändert mit einem gültigen Content-Type.
+PST-API-0007 = Die Anfrage enthält keine Nachricht.
+PST-API-0008 = Die Übertragung brach ab, bevor die Nachricht vollständig war. Es wurde nichts gespeichert. Bitte senden Sie sie erneut.
+PST-API-0009 = Dieses Postfach gibt es hier nicht, oder es ist abgeschaltet.
+
+detail-unreadable = Sie ist nicht lesbar.
+detail-header-twice = Eine Kopfzeile steht doppelt.
+detail-header-text = Eine Kopfzeile enthält unzulässige Zeichen.
+detail-idempotency-key = Idempotency-Key hat 1 bis 200 druckbare ASCII-Zeichen.
+detail-mailbox = X-Poststelle-Mailbox ist keine gültige Kennung.
+detail-tenant = Bei mehreren Mandanten muss „tenant“ angegeben werden.
+
+status-400 = Anfrage nicht verstanden
+status-401 = Anmeldung nötig
+status-403 = Nicht erlaubt
+status-404 = Nicht gefunden
+status-405 = Nicht möglich
+status-408 = Zu lange gewartet
+status-413 = Zu groß
+status-415 = Inhaltstyp nicht lesbar
+status-422 = Nicht verarbeitbar
+status-429 = Zu viele Anfragen
+status-500 = Fehler
+status-503 = Vorübergehend nicht möglich
+
+state-unprocessed = wird geprüft
+state-none = ohne Übergabe
+
+component-database = Datenbank
+component-blobs = Speicher für Nachrichteninhalte
+component-clock = Uhr
+
+queue-process = Prüfung und Verteilung
+queue-deliver = Übergabe
+queue-notice = Mitteilung an Absender
+queue-dsn = Rückmeldung der Gegenseite
+
+mismatch-unproven = Nachricht ohne Nachweis
+mismatch-lost = Nachweis ohne Nachricht
+mismatch-stuck_message = angenommen, aber ohne Auftrag zur Bearbeitung
+mismatch-stuck_delivery = offene Übergabe ohne Auftrag
+mismatch-itemless = an einen Arbeitskorb übergeben, liegt dort aber nicht
+
+receipt-smtp-dialogue = Gespräch mit dem Mailserver
+receipt-dsn = Zustellbericht
+receipt-http-response = Antwort des Fachverfahrens
+receipt-hot-folder = Ablage im Übergabeordner
+
+defect = Auffälligkeit: { $code }.
+defect-mail-loop = Die E-Mail lief über sehr viele Server, vermutlich im Kreis.
+defect-unreadable = Der Inhalt konnte nicht geprüft werden; die Nachricht wird unverändert weitergegeben.
+defect-bare-lf = Zeilen enden nicht, wie es die Norm verlangt (nur LF).
+defect-bare-cr = Zeilen enden nicht, wie es die Norm verlangt (nur CR).
+defect-nul = Der Inhalt enthält Null-Zeichen.
+defect-bad-header-line = Eine Kopfzeile ist unlesbar und wurde übergangen.
+defect-unterminated-header = Die Kopfzeilen enden ohne Leerzeile.
+defect-duplicate-header = Eine Kopfzeile steht doppelt; die erste gilt.
+defect-bad-content-type = Die Angabe der Dateiart ist unlesbar.
+defect-unknown-encoding = Die Art der Kodierung ist unbekannt; der Inhalt ist unverändert.
+defect-encoded-container = Eine Hülle ist unzulässig kodiert.
+defect-no-boundary = Die Angabe zur Trennung der Bestandteile fehlt; der Inhalt blieb ungeteilt.
+defect-long-boundary = Die Trennzeile ist ungewöhnlich lang.
+defect-no-start-boundary = Die angekündigte Trennzeile kommt nicht vor; der Inhalt blieb ungeteilt.
+defect-missing-close-boundary = Die letzte Trennzeile fehlt; die Nachricht könnte abgeschnitten sein.
+defect-broken-base64 = Die Kodierung ist beschädigt; die Datei könnte unvollständig sein.
+defect-broken-quoted-printable = Die Kodierung ist beschädigt; einzelne Zeichen können fehlen.
+defect-max_name_bytes = Der Dateiname war zu lang und wurde gekürzt.
+defect-max_header_bytes = Die Kopfzeilen sind zu lang; der Rest wurde nicht ausgewertet.
+defect-max_headers = Zu viele Kopfzeilen; der Rest wurde nicht ausgewertet.
+defect-max_depth = Zu tief verschachtelt; der innerste Teil blieb ungeteilt.
+defect-max_parts = Zu viele Bestandteile; der Rest blieb ein Stück.
+defect-max_retained_bytes = Zu viele Angaben zu Bestandteilen; der Rest blieb ein Stück.

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Who acts, and what they may: people and services with roles per tenant, desk or mailbox.
+//!
+//! Operator ≠ tenant: an operator sees channels, queues and the balance, never
+//! the content of a tenant's mail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeskId, MailboxId, PrincipalId, TenantId};
+
+/// Who did something: named in every evidence entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Who {
+    /// A person or an API client.
+    Principal {
+        /// Its id.
+        id: PrincipalId,
+    },
+    /// A room of this house acting by itself, e.g. `smtp`, `process`.
+    House {
+        /// Which.
+        room: String,
+    },
+}
+
+impl Who {
+    /// A room of the house.
+    #[must_use]
+    pub fn house(room: &str) -> Self {
+        Self::House { room: room.to_owned() }
+    }
+
+    /// The stored text: `principal:<id>` or `house:<room>`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Principal { id } => format!("principal:{id}"),
+            Self::House { room } => format!("house:{room}"),
+        }
+    }
+}
+
+/// What somebody may do within a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the installation; sees no mail.
+    Operator,
+    /// Runs a tenant: people, rules, connectors; sees its mail.
+    TenantAdmin,
+    /// Works with mail.
+    Clerk,
+    /// Reads mail and proofs, changes nothing.
+    Auditor,
+    /// An API client that hands messages in.
+    Intake,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Operator, Self::TenantAdmin, Self::Clerk, Self::Auditor, Self::Intake];
+
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::TenantAdmin => "tenant_admin",
+            Self::Clerk => "clerk",
+            Self::Auditor => "auditor",
+            Self::Intake => "intake",
+        }
+    }
+
+    /// Reads the stored word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
+    /// May this role read mail?
+    #[must_use]
+    pub const fn reads_mail(self) -> bool {
+        matches!(self, Self::TenantAdmin | Self::Clerk | Self::Auditor)
+    }
+}
+
+/// Where a role holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "scope")]
+pub enum Place {
+    /// The whole installation (operators only).
+    Installation,
+    /// A whole tenant.
+    Tenant {
+        /// Which.
+        tenant: TenantId,
+    },
+    /// One desk, for the mail of one tenant.
+    Desk {
+        /// Whose mail.
+        tenant: TenantId,
+        /// Which desk.
+        desk: DeskId,
+    },
+    /// One mailbox.
+    Mailbox {
+        /// Whose mail.
+        tenant: TenantId,
+        /// Which box.
+        mailbox: MailboxId,
+    },
+}
+
+/// One granted role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// Where it holds.
+    pub place: Place,
+}
+
+/// All that a signed-in principal may: the only way pages and API decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Who.
+    pub principal: PrincipalId,
+    /// What was granted and is backed by a mandate today.
+    pub grants: Vec<Grant>,
+}
+
+impl Access {
+    /// Does the principal run the installation?
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.grants.iter().any(|g| g.role == Role::Operator && g.place == Place::Installation)
+    }
+
+    /// Tenants in which the principal may read some mail, ascending, without repeats.
+    #[must_use]
+    pub fn reading_tenants(&self) -> Vec<TenantId> {
+        let mut tenants: Vec<TenantId> =
+            self.grants.iter().filter(|g| g.role.reads_mail()).filter_map(|g| g.place.tenant()).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants
+    }
+
+    /// May read a message of `tenant` that lies in `mailboxes` and on `desks`.
+    #[must_use]
+    pub fn may_read(&self, tenant: TenantId, mailboxes: &[MailboxId], desks: &[DeskId]) -> bool {
+        self.grants.iter().filter(|g| g.role.reads_mail()).any(|g| match g.place {
+            Place::Installation => false,
+            Place::Tenant { tenant: t } => t == tenant,
+            Place::Desk { tenant: t, desk } => t == tenant && desks.contains(&desk),
+            Place::Mailbox { tenant: t, mailbox } => t == tenant && mailboxes.contains(&mailbox),
+        })
+    }
+
+    /// Holds `role` for the whole of `tenant`.
+    #[must_use]
+    pub fn has(&self, role: Role, tenant: TenantId) -> bool {
+        self.grants.contains(&Grant { role, place: Place::Tenant { tenant } })
+    }
+}
+
+impl Place {
+    /// The tenant, if the place is inside one.
+    #[must_use]
+    pub const fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Installation => None,
+            Self::Tenant { tenant } | Self::Desk { tenant, .. } | Self::Mailbox { tenant, .. } => Some(tenant),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SeededIds;
+
+    #[test]
+    fn a_role_never_reaches_another_tenant() {
+        let ids = SeededIds::new(1);
+        let (a, b) = (TenantId::new(&ids), TenantId::new(&ids));
+        let (desk, mailbox) = (DeskId::new(&ids), MailboxId::new(&ids));
+        let access = |role, place| Access {
+            principal: PrincipalId::new(&ids),
+            grants: vec![Grant { role, place }],
+        };
+        let clerk = access(Role::Clerk, Place::Desk { tenant: a, desk });
+        assert!(clerk.may_read(a, &[], &[desk]));
+        assert!(!clerk.may_read(b, &[], &[desk]));
+        assert!(!clerk.may_read(a, &[mailbox], &[]));
+        let operator = access(Role::Operator, Place::Installation);
+        assert!(operator.is_operator());
+        assert!(!operator.may_read(a, &[mailbox], &[desk]));
+        let intake = access(Role::Intake, Place::Tenant { tenant: a });
+        assert!(!intake.may_read(a, &[mailbox], &[desk]));
+        assert!(intake.reading_tenants().is_empty());
+    }
+}

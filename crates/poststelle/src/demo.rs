@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! `demo`: hub, outside world and sample mail on loopback; nothing to install, nothing to configure.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use poststelle_hub::Hub;
+use poststelle_model::{Action, ChannelKind, Rule, RuleId, Who};
+use poststelle_store::{Scope, StoreError, evidence, jobs, tenants};
+use poststelle_world::far_side::FarSide;
+use poststelle_world::letters::{Letters, Malformed};
+use poststelle_world::load::Load;
+use poststelle_world::places::{self, Settled, SettledTenant};
+use serde_json::json;
+
+use crate::admin;
+use crate::config::Config;
+use crate::house::{self, Doors, Role};
+
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Folder for everything; kept between runs.
+    #[arg(long, default_value = "poststelle-demo")]
+    dir: PathBuf,
+    /// Address of the pages; with port 0 every port is chosen by the system, otherwise SMTP is on 2525 and 4650.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Plays a short day to its end, prints a JSON balance and ends; exit 1 when anything is unaccounted for.
+    #[arg(long)]
+    once: bool,
+    /// `host:port` all outgoing mail goes to instead of the simulated world.
+    #[arg(long)]
+    smarthost: Option<String>,
+    /// No sample mail.
+    #[arg(long)]
+    quiet: bool,
+    /// Another database than the SQLite file in the folder: `postgres://…`.
+    #[arg(long)]
+    database: Option<String>,
+    /// Largest message, bytes.
+    #[arg(long, default_value_t = 50 * 1024 * 1024)]
+    message_bytes: u64,
+}
+
+/// The tenant with the Fachverfahren every newcomer's mail can reach.
+const SHOWN: &str = "waren-mueritz";
+/// Where the demo's forwarding address sends to.
+const FORWARD_TO: &str = "empfang@aussen.example";
+
+/// Runs the demo.
+pub async fn run(args: DemoArgs) -> Result<ExitCode> {
+    crate::telemetry::start(if args.once { "error" } else { "warn" });
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("folder {}", args.dir.display()))?;
+    let dir = args.dir.canonicalize()?;
+    let _ = std::fs::remove_file(dir.join("demo.json"));
+    let world = FarSide::start().await?;
+    let mut config = settings(&args, &dir)?;
+    let doors = Doors::open(&config, Role::All).await?;
+    let smtp = doors.smtp().context("no SMTP door")?;
+    let web = doors.web().context("no web door")?;
+    world.reports_to(smtp);
+    config.mail.relay = args.smarthost.clone().unwrap_or_else(|| world.addr().to_string());
+    config.mail.routes.insert(config.domain.clone(), smtp.to_string());
+    admin::migrate_quietly(&config).await?;
+    let hub = house::hub(&config, Duration::ZERO, false).await?;
+    let settled = places::settle(&hub, &dir).await?;
+    let shown = settled.tenant(SHOWN).with_context(|| format!("the demo has no tenant {SHOWN}"))?;
+    show_ways(&hub, &settled, shown).await?;
+    let smtps = doors.smtps();
+    let running = house::start(&config, Arc::clone(&hub), Role::All, doors)?;
+    let folder = settled.folders.iter().find(|f| f.slug == SHOWN).context("the demo has no hot folder")?;
+    let sheet = json!({
+        "web": format!("http://{web}"), "smtp": smtp.to_string(), "smtps": smtps.map(|a| a.to_string()),
+        "hotfolder": folder.path, "recipient": format!("fachverfahren@{}", shown.domain),
+        "forward": format!("weiterleitung@{}", shown.domain), "forward_to": FORWARD_TO,
+        "limits": { "message_bytes": args.message_bytes },
+        "logins": logins(&settled), "api": { "token": settled.intake.token, "tenant": settled.intake.tenant.to_string() },
+    });
+    if args.once {
+        let report = day(&hub, smtp, &settled, &world).await?;
+        println!("{}", serde_json::to_string_pretty(&report)?);
+        running.stop().await;
+        world.stop().await;
+        return Ok(if report["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    write_sheet(&dir, &sheet)?;
+    welcome(&sheet, &settled, &dir);
+    let traffic = (!args.quiet).then(|| tokio::spawn(traffic(smtp, settled.clone())));
+    crate::wait_for_end().await?;
+    if let Some(traffic) = traffic {
+        traffic.abort();
+    }
+    let _ = std::fs::remove_file(dir.join("demo.json"));
+    running.stop().await;
+    world.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &DemoArgs, dir: &Path) -> Result<Config> {
+    let fixed = !args.listen.ends_with(":0");
+    let host = args.listen.rsplit_once(':').map_or("127.0.0.1", |(h, _)| h);
+    let (certificate, key) = certificate(dir)?;
+    let mut config = Config {
+        node: "demo".to_owned(),
+        domain: "poststelle.example".to_owned(),
+        data: dir.to_path_buf(),
+        ..Config::default()
+    };
+    config.database.url = args.database.clone().unwrap_or_default();
+    args.listen.clone_into(&mut config.web.listen);
+    config.web.secure_cookies = false;
+    config.smtp.listen = if fixed { format!("{host}:2525") } else { format!("{host}:0") };
+    config.smtp.listen_tls = if fixed { format!("{host}:4650") } else { format!("{host}:0") };
+    config.smtp.certificate = certificate;
+    config.smtp.key = key;
+    config.smtp.connections_per_peer = 1000;
+    config.limits.message_bytes = args.message_bytes;
+    config.limits.backoff_first_ms = 2_000;
+    config.limits.backoff_max_ms = 60_000;
+    if args.once {
+        config.limits.backoff_first_ms = 200;
+        config.limits.backoff_max_ms = 1_000;
+        config.limits.expiry_seconds = 20;
+        config.timers.sequence_ms = 200;
+    }
+    config.timers.canary_seconds = if args.once { 2 } else { 60 };
+    Ok(config)
+}
+
+/// A certificate of our own for loopback, made once.
+fn certificate(dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (certificate, key) = (dir.join("smtp.pem"), dir.join("smtp.key"));
+    if !certificate.exists() || !key.exists() {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "poststelle.example".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).context("certificate")?;
+        write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
+        std::fs::write(&certificate, made.cert.pem())?;
+    }
+    Ok((certificate, key))
+}
+
+fn write_private(path: &Path, octets: &[u8]) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(octets)?;
+    Ok(())
+}
+
+/// Two addresses that show the two ways out: a Fachverfahren and a forward.
+async fn show_ways(hub: &Hub, settled: &Settled, shown: &SettledTenant) -> Result<()> {
+    let who = Who::house("demo");
+    let folder = settled.folders.iter().find(|f| f.slug == SHOWN).context("the demo has no hot folder")?;
+    let mut tx = hub.db().read(Scope::Tenant(shown.id)).await?;
+    let there = tenants::rules(&mut tx, shown.id).await?;
+    let mailbox = tenants::mailboxes(&mut tx, shown.id).await?.first().context("no mailbox")?.0;
+    tx.rollback().await?;
+    let ways = [
+        ("fachverfahren", "Demo: an das Fachverfahren", Action::ToConnector { connector: folder.connector }),
+        ("weiterleitung", "Demo: Weiterleitung", Action::ToAddress { address: FORWARD_TO.to_owned() }),
+    ];
+    for (position, (local, name, action)) in ways.into_iter().enumerate() {
+        if there.iter().any(|r| r.name == name) {
+            continue;
+        }
+        let address = format!("{local}@{}", shown.domain);
+        match hub.add_address(shown.id, mailbox, ChannelKind::Mail, &address, &who).await {
+            Ok(()) | Err(poststelle_hub::directory::DirectoryError::Store(StoreError::Exists(_))) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let rule = Rule {
+            tenant: shown.id,
+            id: RuleId::new(hub.ids()),
+            position: i64::try_from(position)? - 10,
+            name: name.to_owned(),
+            condition: format!("msg.recipients.exists(r, r == '{address}')"),
+            actions: vec![action],
+            active: true,
+            version: 1,
+        };
+        hub.put_rule(&rule, &who).await?;
+    }
+    Ok(())
+}
+
+fn logins(settled: &Settled) -> Vec<serde_json::Value> {
+    let mut list = Vec::new();
+    let operator = settled.logins.iter().find(|l| l.administration.is_empty());
+    let shown = settled.tenant(SHOWN).map(|t| t.administration);
+    let slug = settled.tenants.iter().find(|t| Some(t.administration) == shown).map(|t| t.slug.clone());
+    let clerk = settled
+        .logins
+        .iter()
+        .find(|l| !l.administration.is_empty() && slug.as_deref().is_some_and(|s| s.contains(&l.administration) || l.administration.contains(s)))
+        .or_else(|| settled.logins.iter().find(|l| !l.administration.is_empty()));
+    for (who, login) in [("clerk", clerk), ("operator", operator)] {
+        if let Some(l) = login {
+            list.push(json!({ "who": who, "login": l.login, "password": l.password }));
+        }
+    }
+    list
+}
+
+fn write_sheet(dir: &Path, sheet: &serde_json::Value) -> Result<()> {
+    let (temporary, path) = (dir.join("demo.json.neu"), dir.join("demo.json"));
+    write_private(&temporary, serde_json::to_string_pretty(sheet)?.as_bytes())?;
+    std::fs::rename(&temporary, &path)?;
+    Ok(())
+}
+
+fn welcome(sheet: &serde_json::Value, settled: &Settled, dir: &Path) {
+    let text = |name: &str| sheet[name].as_str().unwrap_or("–").to_owned();
+    println!("\nDie Poststelle läuft.\n");
+    println!("  Seiten       {}", text("web"));
+    println!("  SMTP         {} (STARTTLS), {} (TLS)", text("smtp"), text("smtps"));
+    println!("  Fachverfahren liest aus {}", text("hotfolder"));
+    println!("  Daten        {}", dir.display());
+    println!("\nAnmelden mit\n");
+    for l in &settled.logins {
+        println!("  {:<28} {:<26} {} – {}", l.login, l.password, l.name, l.role);
+    }
+    println!("\nEine Nachricht an das Fachverfahren schicken, zum Beispiel:\n");
+    println!(
+        "  swaks --server {} --from ich@buerger.example --to {} --attach @DATEI",
+        text("smtp"),
+        text("recipient")
+    );
+    println!("\nBeenden mit Strg+C.\n");
+}
+
+/// Sample mail: a letter every few seconds to somebody.
+async fn traffic(smtp: std::net::SocketAddr, settled: Settled) {
+    let mut letters = Letters::new(7).max_size(2 * 1024 * 1024);
+    let Ok(load) = Load::new(smtp) else { return };
+    let load = load.concurrency(1);
+    let mut turn = 0usize;
+    loop {
+        let Some(tenant) = settled.tenants.get(turn % settled.tenants.len().max(1)) else { return };
+        let address = tenant.addresses.get(turn % tenant.addresses.len().max(1)).cloned().unwrap_or_else(|| tenant.poststelle());
+        let shot = letters.next(&[address.as_str()]).shot();
+        load.run(1, move |_| shot.clone()).await;
+        turn += 1;
+        tokio::time::sleep(Duration::from_secs(if turn < 30 { 1 } else { 8 })).await;
+    }
+}
+
+/// A short day: ordinary, hostile and malformed mail, forwards with reports, mail that must be refused.
+async fn day(hub: &Hub, smtp: std::net::SocketAddr, settled: &Settled, world: &FarSide) -> Result<serde_json::Value> {
+    let mut letters = Letters::new(11).max_size(4 * 1024 * 1024);
+    let mut shots = Vec::new();
+    for (i, tenant) in settled.tenants.iter().cycle().take(60).enumerate() {
+        let address = tenant.addresses.get(i % tenant.addresses.len().max(1)).cloned().unwrap_or_else(|| tenant.poststelle());
+        shots.push(letters.next(&[address.as_str()]).shot());
+    }
+    let (Some(first), Some(second)) = (settled.tenants.first(), settled.tenants.get(1)) else { bail!("too few tenants") };
+    let shown = settled.tenant(SHOWN).context("no tenant to show")?;
+    shots.push(letters.next(&[first.poststelle().as_str(), second.poststelle().as_str()]).shot());
+    for _ in 0..5 {
+        shots.push(letters.hostile(&[first.poststelle().as_str()]).shot());
+    }
+    for how in [Malformed::MissingBoundary, Malformed::Unclosed, Malformed::BareLf, Malformed::Nul, Malformed::NoHeader] {
+        shots.push(letters.malformed(how, &[second.poststelle().as_str()]).shot());
+    }
+    for local in ["fachverfahren", "weiterleitung"] {
+        shots.push(letters.next(&[format!("{local}@{}", shown.domain).as_str()]).shot());
+    }
+    let good = shots.len() as u64;
+    let load = Load::new(smtp)?;
+    let sent = load.run(good, move |n| shots.get(usize::try_from(n).unwrap_or(0)).cloned().unwrap_or_else(|| unreachable_shot())).await;
+    let stray = letters.next(&["niemand@nirgends.example"]).shot();
+    let refused = load.run(1, move |_| stray.clone()).await.refused;
+    let drained = drain(hub, Duration::from_secs(90)).await?;
+    let balance = hub.balance().await?;
+    let (proofs, verified) = admin::verify_all(hub).await?;
+    let ok = drained && balance.ok && verified && sent.accepted == good && refused == 1;
+    let counts = world.counts();
+    Ok(json!({
+        "ok": ok, "sent": good, "accepted": sent.accepted, "refused_as_expected": refused, "drained": drained,
+        "mail_received_outside": counts.received, "balance": balance, "verified": verified,
+        "entries_proved": proofs["tenants"].as_array().into_iter().flatten().filter_map(|t| t["placed"].as_u64()).sum::<u64>(),
+    }))
+}
+
+fn unreachable_shot() -> poststelle_world::load::Shot {
+    poststelle_world::load::Shot::new("", &[], Vec::new())
+}
+
+/// Waits until no work is left and every entry has its place in the log.
+async fn drain(hub: &Hub, limit: Duration) -> Result<bool> {
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        let mut tx = hub.db().read(Scope::System).await?;
+        let open: i64 = jobs::counts(&mut tx).await?.iter().map(|c| c.1).sum();
+        let unplaced = evidence::open_tenants(&mut tx).await?.len();
+        tx.rollback().await?;
+        if open == 0 && unplaced == 0 {
+            return Ok(true);
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! What is computed over the content of one leaf while it goes by.
+//!
+//! Guarantees: constant memory; everything is over the *decoded* content.
+
+use poststelle_crypto::digest::DualHasher;
+
+use super::decode::Decoder;
+use super::detect::{HEAD_BYTES, ZipNames, detect};
+use super::{Defect, Digests, Encoding};
+
+/// Decodes, hashes and looks at one leaf.
+pub(super) struct Leaf {
+    decoder: Decoder,
+    facts: Facts,
+}
+
+struct Facts {
+    hasher: DualHasher,
+    head: Vec<u8>,
+    len: u64,
+    zip: Option<ZipNames>,
+}
+
+/// What is known when the leaf has ended.
+pub(super) struct Content {
+    pub(super) digests: Digests,
+    pub(super) len: u64,
+    pub(super) head: Vec<u8>,
+    pub(super) detected: Option<&'static str>,
+    pub(super) defect: Option<Defect>,
+}
+
+impl Leaf {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        let facts = Facts { hasher: DualHasher::new(), head: Vec::new(), len: 0, zip: None };
+        Self { decoder: Decoder::new(encoding), facts }
+    }
+
+    /// The next octets of the body; `scratch` is working space whose content does not matter.
+    pub(super) fn push(&mut self, octets: &[u8], scratch: &mut Vec<u8>) {
+        if self.decoder.is_identity() {
+            self.facts.push(octets);
+        } else {
+            scratch.clear();
+            self.decoder.push(octets, scratch);
+            self.facts.push(scratch);
+        }
+    }
+
+    pub(super) fn finish(mut self, scratch: &mut Vec<u8>) -> Content {
+        scratch.clear();
+        self.decoder.finish(scratch);
+        self.facts.push(scratch);
+        let Facts { hasher, head, len, zip } = self.facts;
+        let mut detected = detect(&head);
+        if detected == Some("application/zip") {
+            detected = zip.and_then(ZipNames::finish).or(detected);
+        }
+        Content { digests: hasher.finish(), len, head, detected, defect: self.decoder.defect() }
+    }
+}
+
+impl Facts {
+    fn push(&mut self, octets: &[u8]) {
+        if octets.is_empty() {
+            return;
+        }
+        if self.head.len() < HEAD_BYTES {
+            let room = (HEAD_BYTES - self.head.len()).min(octets.len());
+            self.head.extend_from_slice(octets.get(..room).unwrap_or_default());
+            // Known from the fourth octet on; the first pieces are looked at again from the head.
+            if self.zip.is_none() && self.head.starts_with(b"PK\x03\x04") {
+                let mut zip = ZipNames::default();
+                let before = self.head.len() - room;
+                zip.push(self.head.get(..before).unwrap_or_default());
+                self.zip = Some(zip);
+            }
+        }
+        if let Some(zip) = &mut self.zip {
+            zip.push(octets);
+        }
+        self.len += octets.len() as u64;
+        self.hasher.update(octets);
+    }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! People and services: accounts, granted roles, sessions, API tokens.
+//!
+//! Secrets are stored as hashes only. A person's grant counts while the person's
+//! Administration holds a mandate for the tenant: a change of Amt needs no clean-up.
+
+use poststelle_model::people::{Grant, Place};
+use poststelle_model::{Access, AdministrationId, PrincipalId, Role, TenantId, Timestamp};
+use sqlx::any::AnyRow;
+
+use crate::bulk::args;
+use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
+use crate::sql;
+
+/// An account.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Its id.
+    pub id: PrincipalId,
+    /// Sign-in name.
+    pub login: String,
+    /// `person` or `service`.
+    pub kind: String,
+    /// Name on screen.
+    pub name: String,
+    /// Where the person works.
+    pub administration: Option<AdministrationId>,
+    /// Argon2id, PHC form; empty = cannot sign in by password.
+    pub password_hash: String,
+    /// May sign in.
+    pub active: bool,
+    /// Failed sign-ins in a row.
+    pub failures: i64,
+    /// No sign-in before.
+    pub locked_until: Timestamp,
+}
+
+/// A session as read by its cookie's hash.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who.
+    pub principal: PrincipalId,
+    /// Token every changing form must carry.
+    pub csrf: String,
+    /// Last use.
+    pub seen_at: Timestamp,
+    /// Ends.
+    pub expires_at: Timestamp,
+}
+
+/// Adds an account.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the sign-in name is taken.
+pub async fn insert(tx: &mut Tx, p: &Principal, at: Timestamp) -> Result<(), StoreError> {
+    tx.run(
+        sql::PRINCIPAL_INSERT,
+        args![
+            p.id,
+            p.login.as_str(),
+            p.kind.as_str(),
+            p.name.as_str(),
+            p.administration,
+            p.password_hash.as_str(),
+            at
+        ],
+    )
+    .await
+    .map_err(|e| match e {
+        StoreError::Database(e) => StoreError::from_insert(e, &format!("login {}", p.login)),
+        other => other,
+    })?;
+    Ok(())
+}
+
+fn principal(r: &AnyRow) -> Result<Principal, StoreError> {
+    Ok(Principal {
+        id: parse(r, 0, "principals.id")?,
+        login: text(r, 1)?,
+        kind: text(r, 2)?,
+        name: text(r, 3)?,
+        administration: parse_opt(r, 4, "principals.administration_id")?,
+        password_hash: text(r, 5)?,
+        active: int(r, 6)? != 0,
+        failures: int(r, 7)?,
+        locked_until: Timestamp(int(r, 8)?),
+    })
+}
+
+/// The account with this sign-in name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_login(tx: &mut Tx, login: &str) -> Result<Option<Principal>, StoreError> {
+    tx.one(sql::PRINCIPAL_BY_LOGIN, args![login]).await?.map(|r| principal(&r)).transpose()
+}
+
+/// One account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_id(tx: &mut Tx, id: PrincipalId) -> Result<Option<Principal>, StoreError> {
+    tx.one(sql::PRINCIPAL_BY_ID, args![id]).await?.map(|r| principal(&r)).transpose()
+}
+
+/// Counts a failed sign-in; from `limit` failures on the account is locked until `until`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count_failure(
+    tx: &mut Tx,
+    id: PrincipalId,
+    limit: i64,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_FAILURE, args![limit, until, id]).await?;
+    Ok(())
+}
+
+/// A sign-in succeeded.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn clear_failures(tx: &mut Tx, id: PrincipalId) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_SUCCESS, args![id]).await?;
+    Ok(())
+}
+
+/// Sets a password hash.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_password(tx: &mut Tx, id: PrincipalId, hash: &str) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_PASSWORD, args![hash, id]).await?;
+    Ok(())
+}
+
+/// Names of all people, for timelines: (id, name).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn names(tx: &mut Tx) -> Result<Vec<(PrincipalId, String)>, StoreError> {
+    let rows = tx.all(sql::PRINCIPAL_NAMES, vec![]).await?;
+    rows.iter().map(|r| Ok((parse(r, 0, "principals.id")?, text(r, 1)?))).collect()
+}
+
+fn place_columns(place: Place) -> (&'static str, String, String) {
+    match place {
+        Place::Installation => ("installation", String::new(), String::new()),
+        Place::Tenant { tenant } => ("tenant", tenant.to_string(), String::new()),
+        Place::Desk { tenant, desk } => ("desk", tenant.to_string(), desk.to_string()),
+        Place::Mailbox { tenant, mailbox } => ("mailbox", tenant.to_string(), mailbox.to_string()),
+    }
+}
+
+/// Grants a role.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn grant(tx: &mut Tx, principal: PrincipalId, grant: Grant) -> Result<(), StoreError> {
+    let (place, tenant, object) = place_columns(grant.place);
+    tx.run(sql::GRANT_INSERT, args![principal, grant.role.as_str(), place, tenant, object]).await?;
+    Ok(())
+}
+
+/// Takes a role back; true when it was there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke(tx: &mut Tx, principal: PrincipalId, grant: Grant) -> Result<bool, StoreError> {
+    let (place, tenant, object) = place_columns(grant.place);
+    Ok(tx.run(sql::GRANT_DELETE, args![principal, grant.role.as_str(), place, tenant, object]).await? == 1)
+}
+
+/// What a principal may at `now`: grants of active accounts that a mandate backs.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn access(tx: &mut Tx, principal: PrincipalId, now: Timestamp) -> Result<Access, StoreError> {
+    let rows = tx.all(sql::GRANTS_BACKED, args![principal, now]).await?;
+    let mut grants = Vec::with_capacity(rows.len());
+    for r in &rows {
+        let role = text(r, 0)?;
+        let role = Role::parse(&role).ok_or(StoreError::Corrupt { what: "grants.role", value: role })?;
+        let place = match text(r, 1)?.as_str() {
+            "installation" => Place::Installation,
+            "tenant" => Place::Tenant { tenant: parse(r, 2, "grants.tenant_id")? },
+            "desk" => Place::Desk {
+                tenant: parse(r, 2, "grants.tenant_id")?,
+                desk: parse(r, 3, "grants.object_id")?,
+            },
+            "mailbox" => Place::Mailbox {
+                tenant: parse(r, 2, "grants.tenant_id")?,
+                mailbox: parse(r, 3, "grants.object_id")?,
+            },
+            other => return Err(StoreError::Corrupt { what: "grants.place", value: other.to_owned() }),
+        };
+        grants.push(Grant { role, place });
+    }
+    Ok(Access { principal, grants })
+}
+
+/// Opens a session; `hash` is the SHA-256 of the cookie's token.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open_session(
+    tx: &mut Tx,
+    hash: &str,
+    principal: PrincipalId,
+    csrf: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+    agent: &str,
+) -> Result<(), StoreError> {
+    tx.run(sql::SESSION_SWEEP, args![now]).await?;
+    tx.run(sql::SESSION_INSERT, args![hash, principal, csrf, now, expires_at, agent]).await?;
+    Ok(())
+}
+
+/// A live session.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn session(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    let Some(r) = tx.one(sql::SESSION_GET, args![hash, now]).await? else { return Ok(None) };
+    Ok(Some(Session {
+        principal: parse(&r, 0, "sessions.principal_id")?,
+        csrf: text(&r, 1)?,
+        seen_at: Timestamp(int(&r, 2)?),
+        expires_at: Timestamp(int(&r, 3)?),
+    }))
+}
+
+/// Prolongs a session.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn touch_session(
+    tx: &mut Tx,
+    hash: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(sql::SESSION_SEEN, args![now, expires_at, hash]).await?;
+    Ok(())
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_session(tx: &mut Tx, hash: &str) -> Result<(), StoreError> {
+    tx.run(sql::SESSION_DELETE, args![hash]).await?;
+    Ok(())
+}
+
+/// Adds an API token; `hash` is the SHA-256 of its text.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_token(
+    tx: &mut Tx,
+    hash: &str,
+    principal: PrincipalId,
+    tenant: TenantId,
+    name: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(sql::TOKEN_INSERT, args![hash, principal, tenant, name, now, expires_at]).await?;
+    Ok(())
+}
+
+/// Whose token this is: (principal, tenant it is bound to).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn token(
+    tx: &mut Tx,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<(PrincipalId, TenantId)>, StoreError> {
+    let row = tx.one(sql::TOKEN_GET, args![hash, now]).await?;
+    row.map(|r| Ok((parse(&r, 0, "tokens.principal_id")?, parse(&r, 1, "tokens.tenant_id")?))).transpose()
+}

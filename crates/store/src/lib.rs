@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! SQL, blobs and keys at rest.
+//!
+//! Guarantees: one SQL text for SQLite and PostgreSQL ([`sql`]), every statement
+//! inside a [`Tx`] that names its [`Scope`] first; on PostgreSQL row-level
+//! security is the second wall. Nothing is acknowledged as stored before it is
+//! synced. Payloads never pass through SQL. It knows no protocol and decides nothing.
+
+pub mod access;
+pub mod balance;
+pub mod blob;
+mod bulk;
+mod db;
+pub mod desk;
+pub mod evidence;
+pub mod jobs;
+pub mod keys;
+pub mod messages;
+pub mod migrate;
+pub mod sql;
+pub mod tenants;
+
+pub use bulk::Value;
+pub use db::{Db, DbConfig, Dialect, Scope, StoreError, Tx};

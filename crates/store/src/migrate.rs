@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Schema migrations: expand, then contract, one transaction each.
+//!
+//! Guarantees: a process killed within a migration leaves nothing of it; two
+//! nodes starting at once do not both run it. On PostgreSQL the owner migrates,
+//! the application role only works, and row-level security is forced for both.
+
+use crate::db::{Db, Dialect, Scope, StoreError, int};
+
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_spine.sql"))];
+
+/// The schema version this program needs.
+#[must_use]
+pub fn wanted() -> i64 {
+    MIGRATIONS.last().map_or(0, |m| m.0)
+}
+
+/// The schema version the database has; 0 = empty.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn current(db: &Db) -> Result<i64, StoreError> {
+    let mut tx = db.read(Scope::System).await?;
+    let exists = match tx.dialect() {
+        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migrations'",
+        Dialect::Postgres => {
+            "SELECT COUNT(*) FROM pg_class WHERE relname = 'schema_migrations' AND relkind = 'r'"
+        }
+    };
+    let there = tx.one(exists, vec![]).await?.map_or(Ok(0), |r| int(&r, 0))?;
+    if there == 0 {
+        return Ok(0);
+    }
+    tx.one("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
+        .await?
+        .map_or(Ok(0), |r| int(&r, 0))
+}
+
+/// Brings the schema to [`wanted`]. `app_role` is the PostgreSQL role the nodes work as; it gets rights but never owns.
+///
+/// # Errors
+/// [`StoreError::Config`] when the database is newer than this program by more than one contract step,
+/// [`StoreError::Database`] when a statement fails (nothing of that migration stays).
+pub async fn migrate(db: &Db, app_role: Option<&str>) -> Result<i64, StoreError> {
+    let mut tx = db.begin(Scope::System).await?;
+    if tx.dialect() == Dialect::Postgres {
+        tx.run("SELECT pg_advisory_xact_lock(7046029254386353131)", vec![]).await?;
+    }
+    tx.run(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, at BIGINT NOT NULL)",
+        vec![],
+    )
+    .await?;
+    let have = tx
+        .one("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
+        .await?
+        .map_or(Ok(0), |r| int(&r, 0))?;
+    for (version, sql) in MIGRATIONS.iter().filter(|m| m.0 > have) {
+        for statement in statements(sql) {
+            tx.run_text(statement, vec![]).await?;
+        }
+        tx.run(
+            "INSERT INTO schema_migrations (version, at) VALUES ($1, {now})",
+            crate::bulk::args![*version],
+        )
+        .await?;
+    }
+    if tx.dialect() == Dialect::Postgres {
+        secure(&mut tx, app_role).await?;
+    }
+    tx.commit().await?;
+    Ok(wanted())
+}
+
+/// Creates an empty PostgreSQL database beside the one of `url` and gives its address. For tests and benches.
+///
+/// # Errors
+/// [`StoreError::Config`] for another kind of database or a name that is not plain.
+pub async fn create_database(url: &str, name: &str) -> Result<String, StoreError> {
+    let plain =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let Some((base, _)) = url.split('?').next().and_then(|u| u.rsplit_once('/')).filter(|_| plain) else {
+        return Err(StoreError::Config(format!("cannot create database {name} beside {url}")));
+    };
+    let db = Db::open(&crate::DbConfig { connections: 2, ..crate::DbConfig::new(url) }).await?;
+    db.outside(format!("CREATE DATABASE {name}")).await?;
+    db.close().await;
+    Ok(format!("{base}/{name}"))
+}
+
+fn statements(sql: &str) -> Vec<String> {
+    let lines: Vec<&str> = sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    lines.join("\n").split(';').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+}
+
+/// Row-level security: a tenant's rows are there only in that tenant's scope, or the house's own.
+async fn secure(tx: &mut crate::db::Tx, app_role: Option<&str>) -> Result<(), StoreError> {
+    for table in crate::sql::TENANT_TABLES {
+        tx.run_text(format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"), vec![]).await?;
+        tx.run_text(format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"), vec![]).await?;
+        tx.run_text(format!("DROP POLICY IF EXISTS tenant_wall ON {table}"), vec![]).await?;
+        tx.run_text(
+            format!(
+                "CREATE POLICY tenant_wall ON {table} USING \
+                 (tenant_id = current_setting('app.tenant', true) OR current_setting('app.tenant', true) = '*')"
+            ),
+            vec![],
+        )
+        .await?;
+    }
+    if let Some(role) = app_role {
+        if role.is_empty() || !role.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(StoreError::Config(format!(
+                "database.app_role may hold letters, digits and _ only: {role}"
+            )));
+        }
+        tx.run_text(
+            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
+            vec![],
+        )
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! All SQL of the house. `{now}` and `{lock}` are the only dialect text ([`crate::Tx`] fills them).
+//!
+//! A test prepares every statement against both databases; that takes the place
+//! of compile-time checks, which know one dialect only.
+
+use crate::bulk::Insert;
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $sql;)+
+        /// Every fixed statement with its name.
+        pub const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+/// PostgreSQL only: the scope row-level security looks at.
+pub(crate) const SET_SCOPE: &str = "SELECT set_config('app.tenant', $1, true)";
+
+/// What row-level security guards.
+pub const TENANT_TABLES: &[&str] = &[
+    "mandates",
+    "mailboxes",
+    "desk_tenants",
+    "connectors",
+    "rules",
+    "messages",
+    "message_keys",
+    "message_mailboxes",
+    "inspections",
+    "parts",
+    "deliveries",
+    "receipts",
+    "desk_items",
+    "evidence",
+    "checkpoints",
+    "alarms",
+];
+
+statements! {
+    SETTING_GET = "SELECT value FROM settings WHERE name = $1";
+    SETTING_PUT = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+    TENANT_INSERT = "INSERT INTO tenants (id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)";
+    TENANT_BY_ID = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants WHERE id = $1";
+    TENANT_ALL = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants ORDER BY name, id";
+    TENANT_CLEARING = "UPDATE tenants SET clearing_desk = $1, version = version + 1 WHERE id = $2";
+
+    ADMINISTRATION_INSERT = "INSERT INTO administrations (id, slug, name, created_at, version) VALUES ($1, $2, $3, $4, 1)";
+    ADMINISTRATION_ALL = "SELECT id, slug, name FROM administrations ORDER BY name, id";
+    MANDATE_INSERT = "INSERT INTO mandates (tenant_id, administration_id, valid_from, valid_until) VALUES ($1, $2, $3, $4)";
+    MANDATE_END = "UPDATE mandates SET valid_until = $1 WHERE tenant_id = $2 AND valid_until > $1";
+    MANDATES_OF_TENANT = "SELECT m.administration_id, a.name, m.valid_from, m.valid_until FROM mandates m \
+        JOIN administrations a ON a.id = m.administration_id WHERE m.tenant_id = $1 ORDER BY m.valid_from";
+
+    PRINCIPAL_INSERT = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version) \
+        VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0, $7, 1)";
+    PRINCIPAL_BY_LOGIN = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE login = $1";
+    PRINCIPAL_BY_ID = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE id = $1";
+    PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";
+    PRINCIPAL_SUCCESS = "UPDATE principals SET failures = 0, locked_until = 0 WHERE id = $1";
+    PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
+    PRINCIPAL_NAMES = "SELECT id, name FROM principals WHERE kind = 'person' ORDER BY name LIMIT 10000";
+    GRANT_INSERT = "INSERT INTO grants (principal_id, role, place, tenant_id, object_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    GRANT_DELETE = "DELETE FROM grants WHERE principal_id = $1 AND role = $2 AND place = $3 AND tenant_id = $4 AND object_id = $5";
+    /// Grants that are backed today: the installation's, services', and people's under a valid mandate of their Administration.
+    GRANTS_BACKED = "SELECT g.role, g.place, g.tenant_id, g.object_id FROM grants g JOIN principals p ON p.id = g.principal_id \
+        WHERE g.principal_id = $1 AND p.active = 1 AND (g.place = 'installation' OR p.kind = 'service' OR EXISTS (SELECT 1 FROM mandates m \
+        WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2)) \
+        ORDER BY g.role, g.place, g.tenant_id, g.object_id";
+    SESSION_INSERT = "INSERT INTO sessions (hash, principal_id, csrf, created_at, seen_at, expires_at, agent) VALUES ($1, $2, $3, $4, $4, $5, $6)";
+    SESSION_GET = "SELECT principal_id, csrf, seen_at, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2";
+    SESSION_SEEN = "UPDATE sessions SET seen_at = $1, expires_at = $2 WHERE hash = $3";
+    SESSION_DELETE = "DELETE FROM sessions WHERE hash = $1";
+    SESSION_SWEEP = "DELETE FROM sessions WHERE expires_at <= $1";
+    TOKEN_INSERT = "INSERT INTO tokens (hash, principal_id, tenant_id, name, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    TOKEN_GET = "SELECT principal_id, tenant_id FROM tokens WHERE hash = $1 AND expires_at > $2";
+
+    MAILBOX_INSERT = "INSERT INTO mailboxes (tenant_id, id, name, active, created_at, version) VALUES ($1, $2, $3, 1, $4, 1)";
+    MAILBOXES = "SELECT id, name, active FROM mailboxes WHERE tenant_id = $1 ORDER BY name, id";
+    ADDRESS_INSERT = "INSERT INTO addresses (channel, identifier, tenant_id, mailbox_id) VALUES ($1, $2, $3, $4)";
+    ADDRESS_GET = "SELECT tenant_id, mailbox_id FROM addresses WHERE channel = $1 AND identifier = $2";
+    ADDRESSES_OF_TENANT = "SELECT channel, identifier, mailbox_id FROM addresses WHERE tenant_id = $1 ORDER BY channel, identifier";
+    DESK_INSERT = "INSERT INTO desks (id, administration_id, name, kind, created_at, version) VALUES ($1, $2, $3, $4, $5, 1)";
+    DESK_TENANT_INSERT = "INSERT INTO desk_tenants (tenant_id, desk_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    DESKS_OF_TENANT = "SELECT d.id, d.administration_id, d.name, d.kind FROM desks d JOIN desk_tenants t ON t.desk_id = d.id WHERE t.tenant_id = $1 ORDER BY d.name, d.id";
+    CONNECTOR_INSERT = "INSERT INTO connectors (tenant_id, id, kind, name, config, wrapped_secret, active, version) VALUES ($1, $2, $3, $4, $5, $6, 1, 1)";
+    CONNECTORS = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 ORDER BY name, id";
+    CONNECTOR_GET = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 AND id = $2";
+    RULE_INSERT = "INSERT INTO rules (tenant_id, id, position, name, condition, actions, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, name = excluded.name, condition = excluded.condition, \
+        actions = excluded.actions, active = excluded.active, version = excluded.version WHERE rules.version = excluded.version - 1";
+    RULES = "SELECT id, position, name, condition, actions, active, version FROM rules WHERE tenant_id = $1 ORDER BY position, id";
+
+    MESSAGE_GET = "SELECT id, direction, channel, mailbox_id, foreign_id, conflicts_with, in_reply_to, conversation_id, blob_id, size, sha256, sha512, transport, accepted_at \
+        FROM messages WHERE tenant_id = $1 AND id = $2";
+    MESSAGE_FOREIGN = "SELECT id, sha256 FROM messages WHERE tenant_id = $1 AND channel = $2 AND foreign_id = $3 ORDER BY accepted_at, id";
+    MESSAGE_EXISTS = "SELECT 1 FROM messages WHERE tenant_id = $1 AND id = $2";
+    MESSAGE_KEY = "SELECT wrapped FROM message_keys WHERE tenant_id = $1 AND message_id = $2";
+    MESSAGE_MAILBOXES = "SELECT mailbox_id FROM message_mailboxes WHERE tenant_id = $1 AND message_id = $2 ORDER BY mailbox_id";
+    /// The page is cut before anything is joined: without statistics PostgreSQL would join all of it first.
+    MESSAGE_PAGE = "SELECT m.id, m.direction, m.channel, m.size, m.transport, m.accepted_at, COALESCE(i.subject, ''), COALESCE(i.sender_name, ''), \
+        COALESCE(i.sender_address, ''), COALESCE(i.urgent, 0), COALESCE(i.version, 0), \
+        (SELECT COUNT(*) FROM parts p WHERE p.tenant_id = m.tenant_id AND p.message_id = m.id AND p.leaf = 1 AND (p.raw_name <> '' OR p.disposition = 'attachment')) \
+        FROM (SELECT tenant_id, id, direction, channel, size, transport, accepted_at FROM messages WHERE tenant_id = $1 AND id < $2 \
+        ORDER BY id DESC LIMIT $3) m LEFT JOIN inspections i ON i.tenant_id = m.tenant_id AND i.message_id = m.id ORDER BY m.id DESC";
+    INSPECTION_GET = "SELECT version, subject, sender_name, sender_address, recipients, sent_at, header_id, automatic, urgent, defects, explanation, created_at \
+        FROM inspections WHERE tenant_id = $1 AND message_id = $2";
+    MESSAGE_BY_HEADER = "SELECT message_id FROM inspections WHERE tenant_id = $1 AND header_id = $2 ORDER BY message_id LIMIT 1";
+    PARTS = "SELECT n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects \
+        FROM parts WHERE tenant_id = $1 AND message_id = $2 ORDER BY n LIMIT $3 OFFSET $4";
+    DELIVERIES_OF_MESSAGE = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
+        FROM deliveries WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
+    DELIVERY_GET = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
+        FROM deliveries WHERE tenant_id = $1 AND id = $2";
+    DELIVERY_UPDATE = "UPDATE deliveries SET state = $1, reason = $2, foreign_id = $3, attempts = $4, next_attempt = $5, changed_at = $6, version = version + 1 \
+        WHERE tenant_id = $7 AND id = $8 AND version = $9";
+    RECEIPTS_OF_MESSAGE = "SELECT id, delivery_id, kind, carried_by, body, created_at FROM receipts WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
+
+    DESK_PAGE = "SELECT d.delivery_id, d.message_id, d.state, d.owner, d.due_at, d.urgent, d.created_at, d.version, COALESCE(i.subject, ''), \
+        COALESCE(i.sender_name, ''), COALESCE(i.sender_address, '') FROM desk_items d \
+        LEFT JOIN inspections i ON i.tenant_id = d.tenant_id AND i.message_id = d.message_id \
+        WHERE d.tenant_id = $1 AND d.desk_id = $2 AND d.delivery_id < $3 ORDER BY d.delivery_id DESC LIMIT $4";
+    DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2";
+
+    EVIDENCE_OF = "SELECT n, event, at, who, envelope, body, hash, pos FROM evidence WHERE tenant_id = $1 AND subject = $2 ORDER BY n";
+    EVIDENCE_OPEN_TENANTS = "SELECT DISTINCT tenant_id FROM evidence WHERE pos < 0";
+    EVIDENCE_OPEN = "SELECT subject, n, hash FROM evidence WHERE tenant_id = $1 AND pos < 0 ORDER BY at, subject, n LIMIT $2";
+    EVIDENCE_PLACE = "UPDATE evidence SET pos = $1 WHERE tenant_id = $2 AND subject = $3 AND n = $4 AND pos < 0";
+    EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
+    EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
+    CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
+    CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+    LEASE_TAKE = "INSERT INTO leases (name, holder, fence, until) VALUES ($1, $2, 1, {now} + $3) ON CONFLICT (name) DO UPDATE SET \
+        holder = excluded.holder, fence = CASE WHEN leases.holder = excluded.holder THEN leases.fence ELSE leases.fence + 1 END, until = excluded.until \
+        WHERE leases.holder = excluded.holder OR leases.until < {now}";
+    LEASE_GET = "SELECT holder, fence, until FROM leases WHERE name = $1";
+    LEASE_DROP = "UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2";
+
+    /// Every lane with work that is due, by jumping from lane to lane in the index (never a scan of all jobs).
+    JOB_LANES = "WITH RECURSIVE lanes(lane) AS (SELECT MIN(lane) FROM jobs UNION ALL \
+        SELECT (SELECT MIN(j.lane) FROM jobs j WHERE j.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL) \
+        SELECT l.lane, (SELECT MIN(j.available_at) FROM jobs j WHERE j.lane = l.lane) - {now} FROM lanes l WHERE l.lane IS NOT NULL";
+    /// MATERIALIZED: a planner that ran the locking SELECT twice would claim more than the limit.
+    JOB_CLAIM = "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE lane = $3 AND available_at <= {now} \
+        ORDER BY available_at, id LIMIT $4 {lock}) \
+        UPDATE jobs SET lease_token = $1, available_at = {now} + $2, attempts = attempts + 1 WHERE id IN (SELECT id FROM picked) \
+        RETURNING id, tenant_id, lane, kind, version, subject, payload, attempts, created_at";
+    JOB_RELEASE = "UPDATE jobs SET lease_token = '', attempts = attempts - 1, available_at = {now} + $1 WHERE id = $2 AND lease_token = $3";
+    JOB_HASTEN = "UPDATE jobs SET available_at = {now} WHERE tenant_id = $1 AND subject = $2 AND lease_token = ''";
+    JOB_OF_SUBJECT = "SELECT COUNT(*) FROM jobs WHERE tenant_id = $1 AND subject = $2";
+    JOB_COUNTS = "SELECT kind, COUNT(*), MIN(available_at) FROM jobs GROUP BY kind ORDER BY kind";
+    JOB_COUNTS_TENANT = "SELECT tenant_id, COUNT(*) FROM jobs GROUP BY tenant_id ORDER BY tenant_id";
+
+    ALARM_RAISE = "INSERT INTO alarms (tenant_id, id, topic, reason, raised_at, cleared_at) VALUES ($1, $2, $3, $4, $5, 0) \
+        ON CONFLICT (tenant_id, topic) WHERE cleared_at = 0 DO UPDATE SET reason = excluded.reason";
+    ALARM_CLEAR = "UPDATE alarms SET cleared_at = $1 WHERE tenant_id = $2 AND topic = $3 AND cleared_at = 0";
+    ALARMS_OPEN = "SELECT tenant_id, id, topic, reason, raised_at FROM alarms WHERE cleared_at = 0 ORDER BY raised_at, id";
+
+    BALANCE_COUNTS = "SELECT tenant_id, channel, direction, COUNT(*) FROM messages GROUP BY tenant_id, channel, direction ORDER BY tenant_id, channel, direction";
+    BALANCE_LISTED = "SELECT tenant_id, event, COUNT(*) FROM evidence WHERE n = 0 AND subject LIKE 'message:%' GROUP BY tenant_id, event ORDER BY tenant_id, event";
+    /// Under row-level security PostgreSQL uses an index only for comparisons that cannot leak, and `||` and `substr` may:
+    /// so they are worked out beforehand, in a subquery that LIMIT keeps from being merged.
+    BALANCE_UNPROVEN = "SELECT m.tenant_id, m.id FROM (SELECT tenant_id, id, 'message:' || id AS subject FROM messages LIMIT 9223372036854775807) m \
+        LEFT JOIN evidence e ON e.tenant_id = m.tenant_id AND e.subject = m.subject AND e.n = 0 WHERE e.n IS NULL LIMIT 1000";
+    BALANCE_LOST = "SELECT e.tenant_id, e.subject FROM (SELECT tenant_id, subject, substr(subject, 9) AS id FROM evidence \
+        WHERE n = 0 AND subject LIKE 'message:%' LIMIT 9223372036854775807) e \
+        LEFT JOIN messages m ON m.tenant_id = e.tenant_id AND m.id = e.id WHERE m.id IS NULL LIMIT 1000";
+    /// Per message: how its deliveries stand. Joined in code with the jobs.
+    BALANCE_DELIVERIES = "SELECT m.tenant_id, m.channel, m.direction, \
+        SUM(CASE WHEN x.total > 0 AND x.open = 0 AND x.parked = 0 AND x.failed = 0 THEN 1 ELSE 0 END), \
+        SUM(CASE WHEN x.open > 0 OR COALESCE(x.total, 0) = 0 THEN 1 ELSE 0 END), \
+        SUM(CASE WHEN x.open = 0 AND x.parked > 0 THEN 1 ELSE 0 END), \
+        SUM(CASE WHEN x.open = 0 AND x.parked = 0 AND x.failed > 0 THEN 1 ELSE 0 END) \
+        FROM messages m LEFT JOIN (SELECT tenant_id, message_id, COUNT(*) AS total, \
+        SUM(CASE WHEN state IN ('planned', 'sending', 'deferred', 'unclear') THEN 1 ELSE 0 END) AS open, \
+        SUM(CASE WHEN state = 'parked' THEN 1 ELSE 0 END) AS parked, \
+        SUM(CASE WHEN state IN ('rejected', 'expired') THEN 1 ELSE 0 END) AS failed \
+        FROM deliveries GROUP BY tenant_id, message_id) x ON x.tenant_id = m.tenant_id AND x.message_id = m.id \
+        GROUP BY m.tenant_id, m.channel, m.direction ORDER BY m.tenant_id, m.channel, m.direction";
+    /// Messages nobody works on: no delivery and no job.
+    BALANCE_STUCK_MESSAGES = "SELECT m.tenant_id, m.id FROM messages m WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.tenant_id = m.tenant_id AND d.message_id = m.id) \
+        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = m.tenant_id AND j.subject = m.id) LIMIT 1000";
+    /// Open deliveries nobody works on.
+    BALANCE_STUCK_DELIVERIES = "SELECT d.tenant_id, d.message_id, d.id FROM deliveries d WHERE d.state IN ('planned', 'sending', 'deferred', 'unclear') \
+        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.tenant_id = d.tenant_id AND j.subject = d.id) LIMIT 1000";
+    /// Deliveries to a desk without their item.
+    BALANCE_ITEMLESS = "SELECT d.tenant_id, d.message_id, d.id FROM deliveries d WHERE d.state = 'confirmed' AND d.target LIKE 'desk:%' \
+        AND NOT EXISTS (SELECT 1 FROM desk_items i WHERE i.tenant_id = d.tenant_id AND i.delivery_id = d.id) LIMIT 1000";
+}
+
+macro_rules! inserts {
+    ($($name:ident = $table:literal, $columns:literal, $conflict:literal;)+) => {
+        $(pub(crate) const $name: Insert = Insert { table: $table, columns: $columns, conflict: $conflict };)+
+        /// Every many-row INSERT.
+        pub const INSERTS: &[Insert] = &[$($name),+];
+    };
+}
+
+inserts! {
+    MESSAGES_IN = "messages", "tenant_id, id, direction, channel, mailbox_id, foreign_id, conflicts_with, in_reply_to, conversation_id, blob_id, size, sha256, sha512, transport, accepted_at", "";
+    KEYS_IN = "message_keys", "tenant_id, message_id, wrapped", "";
+    MESSAGE_MAILBOXES_IN = "message_mailboxes", "tenant_id, message_id, mailbox_id", "ON CONFLICT DO NOTHING";
+    INSPECTIONS_IN = "inspections", "tenant_id, message_id, version, subject, sender_name, sender_address, recipients, sent_at, header_id, automatic, urgent, defects, explanation, created_at", "";
+    PARTS_IN = "parts", "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects", "";
+    DELIVERIES_IN = "deliveries", "tenant_id, id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version", "";
+    RECEIPTS_IN = "receipts", "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at", "";
+    DESK_ITEMS_IN = "desk_items", "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version", "";
+    EVIDENCE_IN = "evidence", "tenant_id, subject, n, event, at, who, envelope, body, hash, pos", "";
+    JOBS_IN = "jobs", "id, tenant_id, lane, kind, version, subject, payload, available_at, lease_token, attempts, created_at", "";
+}
+
+/// Statements whose text is built at run time, in all their lengths, with their names.
+#[must_use]
+pub fn built() -> Vec<(String, String)> {
+    let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
+    for width in (0..=7).map(|power| 1_usize << power) {
+        all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));
+        all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));
+        all.push((format!("EVIDENCE_HEADS {width}"), crate::evidence::heads_sql(width)));
+    }
+    all
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Every statement is understood by both databases, with parameters of the portable types only.
+
+use poststelle_store::sql;
+
+use crate::bed;
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    assert!(sql::STATEMENTS.len() > 80 && sql::INSERTS.len() >= 10 && sql::built().len() > 20);
+    for bed in bed::databases().await {
+        let refused = bed.db.prepare_all().await.unwrap();
+        assert!(refused.is_empty(), "{}: {refused:#?}", bed.name);
+    }
+}
+
+/// What row-level security guards is every table with a tenant, except those that are asked before the tenant is known.
+#[tokio::test]
+async fn no_tenant_table_is_forgotten() {
+    let before_the_tenant_is_known = ["addresses", "grants", "jobs", "tokens"];
+    let schema = include_str!("../../migrations/0001_spine.sql");
+    for table in schema.split("CREATE TABLE ").skip(1) {
+        let name = table.split([' ', '(']).next().unwrap();
+        let columns = table.split(';').next().unwrap();
+        let guarded = sql::TENANT_TABLES.contains(&name);
+        let has_tenant = columns.contains("tenant_id");
+        assert_eq!(guarded, has_tenant && !before_the_tenant_is_known.contains(&name), "table {name}");
+    }
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! `POST /api/v1/messages`: hands one message in.
+//!
+//! Guarantees: the answer 201 follows the commit of message and evidence, never earlier; what is refused, breaks off
+//! or loses its client leaves nothing; the body is streamed, constant memory; a size over the cap is refused before
+//! the body is read when it is announced. The work runs in a task of its own, so a client that goes away cannot stop it
+//! half-way.
+//!
+//! `Idempotency-Key` is the client's own: two clients of a tenant with the same key do not meet. Same key and same
+//! octets give the first answer again (200, `repeated`); same key, other octets are a new message that names the
+//! earlier one (`conflicts_with`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use poststelle_hub::people::SignedIn;
+use poststelle_hub::{AcceptError, Accepted, Hub, NewIntake, texts};
+use poststelle_model::message::Transport;
+use poststelle_model::people::{Grant, Place};
+use poststelle_model::{ChannelKind, Direction, Fault, MailboxId, Reason, Role, TenantId, Who};
+use poststelle_store::{Scope, messages, tenants};
+use serde::Serialize;
+
+use crate::error::Refusal;
+use crate::session::Client;
+use crate::text;
+use crate::web::Web;
+
+/// Longest idempotency key.
+const KEY_CAP: usize = 200;
+/// Longest media type with parameters.
+const TYPE_CAP: usize = 255;
+/// Longest silence of a client within its body.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Which box it is for.
+const MAILBOX: HeaderName = HeaderName::from_static("x-poststelle-mailbox");
+/// What the client calls the sender.
+const SENDER: HeaderName = HeaderName::from_static("x-poststelle-sender");
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+#[derive(Serialize)]
+struct Answer {
+    tenant: String,
+    message: String,
+    repeated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflicts_with: Option<String>,
+}
+
+/// What the headers say.
+struct Said {
+    mailbox: Option<MailboxId>,
+    key: String,
+    media_type: String,
+    sender: String,
+    length: Option<u64>,
+}
+
+/// `POST /api/v1/messages`.
+pub(crate) async fn take(
+    State(web): State<Web>,
+    Client(signed): Client,
+    extensions: Extensions,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let tenant = signed.bound_to.ok_or_else(|| Refusal::forbidden("PST-API-0005"))?;
+    let said = said(&headers)?;
+    if !may_hand_in(&signed, tenant, said.mailbox) {
+        return Err(Refusal::forbidden("PST-API-0005"));
+    }
+    let cap = web.hub().limits().message_bytes;
+    if said.length.is_some_and(|length| length > cap) {
+        return Err(AcceptError::TooLarge { cap }.into());
+    }
+    let mailbox = mailbox(web.hub(), tenant, said.mailbox).await?;
+    let principal = signed.access.principal;
+    let new = NewIntake {
+        channel: ChannelKind::Rest,
+        direction: Direction::In,
+        addressed: BTreeMap::from([(tenant, mailbox.into_iter().collect())]),
+        recipients: BTreeMap::from([(tenant, said.mailbox.iter().map(ToString::to_string).collect())]),
+        transport: Transport {
+            sender: said.sender,
+            peer: peer(&extensions, &signed),
+            media_type: said.media_type,
+            ..Transport::default()
+        },
+        foreign_id: if said.key.is_empty() { String::new() } else { format!("{principal}:{}", said.key) },
+        announced: said.length,
+        who: Who::Principal { id: principal },
+    };
+    let keyed = !new.foreign_id.is_empty();
+    let hub = web.shared_hub();
+    let stream = body.into_data_stream();
+    let length = said.length;
+    let accepted =
+        tokio::spawn(async move { store(&hub, new, stream, length).await }).await.map_err(|_| {
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Reason::new("PST-WEB-0007", Fault::Operator))
+        })??;
+    answer(web.hub(), &accepted, keyed).await
+}
+
+async fn answer(hub: &Hub, accepted: &Accepted, keyed: bool) -> Result<Response, Refusal> {
+    let mut conflicts_with = None;
+    if keyed && !accepted.repeated {
+        // It is accepted whatever happens now: an error here must not look like a refusal.
+        if let Ok(mut tx) = hub.db().read(Scope::Tenant(accepted.tenant)).await
+            && let Ok(Some(message)) = messages::get(&mut tx, accepted.tenant, accepted.message).await
+        {
+            conflicts_with = message.conflicts_with.map(|m| m.to_string());
+        }
+    }
+    let place = format!("/api/v1/messages/{}/{}", accepted.tenant, accepted.message);
+    let status = if accepted.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let answer = Answer {
+        tenant: accepted.tenant.to_string(),
+        message: accepted.message.to_string(),
+        repeated: accepted.repeated,
+        conflicts_with,
+    };
+    let mut answer = (status, Json(answer)).into_response();
+    if let Ok(place) = HeaderValue::from_str(&place) {
+        answer.headers_mut().insert(LOCATION, place);
+    }
+    Ok(answer)
+}
+
+fn bad(detail: &str) -> Refusal {
+    Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say(detail, &[]))
+}
+
+fn said(headers: &HeaderMap) -> Result<Said, Refusal> {
+    let text = |name: &HeaderName| -> Result<Option<&str>, Refusal> {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(bad("detail-header-twice"));
+        }
+        first.map(|v| v.to_str().map_err(|_| bad("detail-header-text"))).transpose()
+    };
+    if text(&CONTENT_ENCODING)?.is_some_and(|e| !e.eq_ignore_ascii_case("identity")) {
+        return Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-API-0006"));
+    }
+    let media_type = text(&CONTENT_TYPE)?.unwrap_or("message/rfc822").trim().to_owned();
+    if !is_media_type(&media_type) {
+        return Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-API-0006"));
+    }
+    let key = text(&KEY)?;
+    if key.is_some_and(|k| {
+        k.is_empty() || k.len() > KEY_CAP || !k.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    }) {
+        return Err(bad("detail-idempotency-key"));
+    }
+    let mailbox = text(&MAILBOX)?.map(str::parse).transpose().map_err(|_| bad("detail-mailbox"))?;
+    let sender = headers.get(&SENDER).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let length = text(&CONTENT_LENGTH)?.map(str::parse).transpose().map_err(|_| bad("detail-unreadable"))?;
+    if length == Some(0) {
+        return Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0007"));
+    }
+    Ok(Said {
+        mailbox,
+        key: key.unwrap_or_default().to_owned(),
+        media_type,
+        sender: text::line(&sender.unwrap_or_default(), 300),
+        length,
+    })
+}
+
+/// `type/subtype` with printable parameters.
+fn is_media_type(text: &str) -> bool {
+    let token =
+        |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    text.len() <= TYPE_CAP
+        && kind.split_once('/').is_some_and(|(a, b)| token(a) && token(b))
+        && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+}
+
+fn may_hand_in(signed: &SignedIn, tenant: TenantId, mailbox: Option<MailboxId>) -> bool {
+    let access = &signed.access;
+    let in_box = mailbox.is_some_and(|mailbox| {
+        access.grants.contains(&Grant { role: Role::Intake, place: Place::Mailbox { tenant, mailbox } })
+    });
+    access.has(Role::Intake, tenant) || access.has(Role::TenantAdmin, tenant) || in_box
+}
+
+/// The box named, if it is one of this tenant's; none named: its only box, if there is just one.
+async fn mailbox(
+    hub: &Hub,
+    tenant: TenantId,
+    named: Option<MailboxId>,
+) -> Result<Option<MailboxId>, Refusal> {
+    let mut tx = hub.db().read(Scope::Tenant(tenant)).await?;
+    let boxes: Vec<MailboxId> =
+        tenants::mailboxes(&mut tx, tenant).await?.into_iter().filter(|b| b.2).map(|b| b.0).collect();
+    match (named, boxes.as_slice()) {
+        (Some(id), _) if boxes.contains(&id) => Ok(Some(id)),
+        (Some(_), _) => Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0009")),
+        (None, [only]) => Ok(Some(*only)),
+        (None, _) => Ok(None),
+    }
+}
+
+fn peer(extensions: &Extensions, signed: &SignedIn) -> String {
+    let name = text::line(&signed.name, 100);
+    match extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => format!("{name} ({peer})"),
+        None => name,
+    }
+}
+
+async fn store(
+    hub: &Arc<Hub>,
+    new: NewIntake,
+    mut body: BodyDataStream,
+    length: Option<u64>,
+) -> Result<Accepted, Refusal> {
+    let mut intake = hub.accept(new).await?;
+    let mut seen: u64 = 0;
+    loop {
+        let piece = match tokio::time::timeout(SILENCE, body.next()).await {
+            Ok(Some(Ok(piece))) => piece,
+            Ok(None) => break,
+            Ok(Some(Err(_))) => {
+                intake.abort(hub).await;
+                return Err(Refusal::wrong(StatusCode::BAD_REQUEST, "PST-API-0008"));
+            }
+            Err(_) => {
+                intake.abort(hub).await;
+                return Err(Refusal::wrong(StatusCode::REQUEST_TIMEOUT, "PST-API-0008"));
+            }
+        };
+        seen += piece.len() as u64;
+        if let Err(error) = intake.push(hub, &piece).await {
+            intake.abort(hub).await;
+            return Err(error.into());
+        }
+    }
+    // A connection that ended early can look like an orderly end.
+    if length.is_some_and(|length| length != seen) {
+        intake.abort(hub).await;
+        return Err(Refusal::wrong(StatusCode::BAD_REQUEST, "PST-API-0008"));
+    }
+    if seen == 0 {
+        intake.abort(hub).await;
+        return Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0007"));
+    }
+    let accepted = intake.finish(hub).await?;
+    accepted.into_iter().next().ok_or_else(Refusal::no_database)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_media_type;
+
+    #[test]
+    fn media_types() {
+        for good in [
+            "message/rfc822",
+            "application/xml; charset=\"utf-8\"",
+            "multipart/form-data; boundary=x",
+            "a/b+c",
+        ] {
+            assert!(is_media_type(good), "{good}");
+        }
+        for bad in ["", "text", "/x", "x/", "a b/c", "text/plain\u{7f}", "text/plain; x=\u{e4}"] {
+            assert!(!is_media_type(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Reading messages.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use poststelle_hub::people::SignedIn;
+use poststelle_hub::routing::Explanation;
+use poststelle_hub::texts;
+use poststelle_hub::view::{MessageView, TimelineLine, Waiting};
+use poststelle_model::{MessageId, Part, Reason, TenantId};
+use poststelle_store::messages::{Delivery, Inspection, Line};
+use serde::{Deserialize, Serialize};
+
+use crate::download::{MessagePath, ids};
+use crate::error::Refusal;
+use crate::session::Caller;
+use crate::web::Web;
+
+/// Lines of a page when nothing is asked.
+const PAGE: i64 = 50;
+/// Most lines of a page.
+const PAGE_CAP: i64 = 200;
+
+/// What the address may carry.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    tenant: Option<String>,
+    before: Option<String>,
+    limit: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Page {
+    messages: Vec<Summary>,
+    /// Give it as `before` for the next page; absent = that was all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    tenant: String,
+    id: String,
+    direction: &'static str,
+    channel: &'static str,
+    size: i64,
+    accepted_at: String,
+    processed: bool,
+    subject: String,
+    sender_name: String,
+    sender_address: String,
+    envelope_sender: String,
+    urgent: bool,
+    attachments: i64,
+}
+
+#[derive(Serialize)]
+struct Whole {
+    tenant: TenantOut,
+    message: MessageOut,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inspection: Option<InspectionOut>,
+    explanation: Explanation,
+    parts: Vec<Part>,
+    more_parts: bool,
+    deliveries: Vec<DeliveryOut>,
+    receipts: Vec<ReceiptOut>,
+    timeline: Vec<Entry>,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Serialize)]
+struct TenantOut {
+    id: String,
+    slug: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct MessageOut {
+    id: String,
+    direction: &'static str,
+    channel: &'static str,
+    mailbox: Option<String>,
+    foreign_id: String,
+    conflicts_with: Option<String>,
+    in_reply_to: Option<String>,
+    size: i64,
+    sha256: String,
+    sha512: String,
+    transport: poststelle_model::message::Transport,
+    accepted_at: String,
+}
+
+#[derive(Serialize)]
+struct InspectionOut {
+    version: i64,
+    subject: String,
+    sender_name: String,
+    sender_address: String,
+    recipients: String,
+    sent_at: Option<String>,
+    header_id: String,
+    automatic: bool,
+    urgent: bool,
+    defects: Vec<String>,
+    created_at: String,
+}
+
+#[derive(Serialize)]
+struct DeliveryOut {
+    id: String,
+    rule: Option<String>,
+    target: String,
+    target_name: String,
+    state: &'static str,
+    state_name: String,
+    reason: Option<Reason>,
+    sentence: String,
+    who: String,
+    foreign_id: String,
+    attempts: i64,
+    next_attempt: Option<String>,
+    expires_at: Option<String>,
+    created_at: String,
+    changed_at: String,
+}
+
+#[derive(Serialize)]
+struct ReceiptOut {
+    id: String,
+    delivery: String,
+    kind: String,
+    carried_by: Option<String>,
+    body: String,
+    created_at: String,
+}
+
+/// A line of the timeline with its time for programs.
+#[derive(Serialize)]
+struct Entry {
+    time: String,
+    #[serde(flatten)]
+    line: TimelineLine,
+}
+
+fn asked_tenant(signed: &SignedIn, asked: Option<&str>) -> Result<TenantId, Refusal> {
+    let readable = signed.access.reading_tenants();
+    match (asked, signed.bound_to, readable.as_slice()) {
+        (Some(text), _, _) => text.parse().map_err(|_| Refusal::not_found()),
+        (None, Some(tenant), _) => Ok(tenant),
+        (None, None, [tenant]) => Ok(*tenant),
+        (None, None, []) => Err(Refusal::not_found()),
+        (None, None, _) => {
+            let detail = texts::say("detail-tenant", &[]);
+            Err(Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", detail))
+        }
+    }
+}
+
+/// `GET /api/v1/messages`: newest first.
+pub(crate) async fn list(
+    State(web): State<Web>,
+    Caller(signed): Caller,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let tenant = asked_tenant(&signed, asked.tenant.as_deref())?;
+    let before: Option<MessageId> =
+        asked.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
+    let lines = web.hub().message_page(&signed.access, tenant, before, limit).await?;
+    let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
+    let next = lines.last().filter(|_| full).map(|l| l.id.to_string());
+    Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
+}
+
+/// `GET /api/v1/messages/{tenant}/{id}`.
+pub(crate) async fn one(
+    State(web): State<Web>,
+    Caller(signed): Caller,
+    Path((tenant, id)): MessagePath,
+) -> Result<Response, Refusal> {
+    let (tenant, id) = ids(&tenant, &id)?;
+    let view = web.hub().message_view(&signed.access, tenant, id).await?;
+    Ok(Json(whole(view)).into_response())
+}
+
+/// `GET /api/v1/messages/{tenant}/{id}/timeline`.
+pub(crate) async fn timeline(
+    State(web): State<Web>,
+    Caller(signed): Caller,
+    Path((tenant, id)): MessagePath,
+) -> Result<Response, Refusal> {
+    let (tenant, id) = ids(&tenant, &id)?;
+    let view = web.hub().message_view(&signed.access, tenant, id).await?;
+    let body = serde_json::json!({ "timeline": entries(view.timeline), "waiting": view.waiting });
+    Ok(Json(body).into_response())
+}
+
+fn summary(line: Line) -> Summary {
+    Summary {
+        tenant: line.tenant.to_string(),
+        id: line.id.to_string(),
+        direction: line.direction.as_str(),
+        channel: line.channel.as_str(),
+        size: line.size,
+        accepted_at: line.accepted_at.rfc3339(),
+        processed: line.processed,
+        subject: line.subject,
+        sender_name: line.sender_name,
+        sender_address: line.sender_address,
+        envelope_sender: line.envelope_sender,
+        urgent: line.urgent,
+        attachments: line.attachments,
+    }
+}
+
+fn entries(timeline: Vec<TimelineLine>) -> Vec<Entry> {
+    timeline.into_iter().map(|line| Entry { time: line.at.rfc3339(), line }).collect()
+}
+
+fn time(at: poststelle_model::Timestamp) -> Option<String> {
+    (at.0 > 0 && at < poststelle_model::Timestamp::NEVER).then(|| at.rfc3339())
+}
+
+fn whole(view: MessageView) -> Whole {
+    let message = view.message;
+    Whole {
+        tenant: TenantOut { id: view.tenant.id.to_string(), slug: view.tenant.slug, name: view.tenant.name },
+        message: MessageOut {
+            id: message.id.to_string(),
+            direction: message.direction.as_str(),
+            channel: message.channel.as_str(),
+            mailbox: message.mailbox.map(|m| m.to_string()),
+            foreign_id: message.foreign_id,
+            conflicts_with: message.conflicts_with.map(|m| m.to_string()),
+            in_reply_to: message.in_reply_to.map(|m| m.to_string()),
+            size: message.size,
+            sha256: message.sha256,
+            sha512: message.sha512,
+            transport: message.transport,
+            accepted_at: message.accepted_at.rfc3339(),
+        },
+        inspection: view.inspection.map(inspection),
+        explanation: view.explanation,
+        parts: view.parts,
+        more_parts: view.more_parts,
+        deliveries: view
+            .deliveries
+            .into_iter()
+            .map(|d| delivery(d.delivery, d.target, d.state, d.sentence, d.who))
+            .collect(),
+        receipts: view
+            .receipts
+            .into_iter()
+            .map(|r| ReceiptOut {
+                id: r.id.to_string(),
+                delivery: r.delivery.to_string(),
+                kind: r.kind,
+                carried_by: r.carried_by.map(|m| m.to_string()),
+                body: r.body,
+                created_at: r.created_at.rfc3339(),
+            })
+            .collect(),
+        timeline: entries(view.timeline),
+        waiting: view.waiting,
+    }
+}
+
+fn inspection(i: Inspection) -> InspectionOut {
+    InspectionOut {
+        version: i.version,
+        subject: i.subject,
+        sender_name: i.sender_name,
+        sender_address: i.sender_address,
+        recipients: i.recipients,
+        sent_at: time(i.sent_at),
+        header_id: i.header_id,
+        automatic: i.automatic,
+        urgent: i.urgent,
+        defects: i.defects,
+        created_at: i.created_at.rfc3339(),
+    }
+}
+
+fn delivery(
+    d: Delivery,
+    target_name: String,
+    state_name: String,
+    sentence: String,
+    who: String,
+) -> DeliveryOut {
+    DeliveryOut {
+        id: d.id.to_string(),
+        rule: d.rule.map(|r| r.to_string()),
+        target: d.target.to_string(),
+        target_name,
+        state: d.state.as_str(),
+        state_name,
+        reason: d.reason,
+        sentence,
+        who,
+        foreign_id: d.foreign_id,
+        attempts: d.attempts,
+        next_attempt: time(d.next_attempt),
+        expires_at: time(d.expires_at),
+        created_at: d.created_at.rfc3339(),
+        changed_at: d.changed_at.rfc3339(),
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The one error type: a status, a stable code and a German sentence. [`crate::guard`] turns it into a page, or into an
+//! RFC 9457 problem below `/api`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use poststelle_hub::AcceptError;
+use poststelle_hub::channel::ChannelError;
+use poststelle_hub::texts;
+use poststelle_hub::view::ViewError;
+use poststelle_model::{Fault, Reason, Retry};
+use poststelle_store::StoreError;
+use serde::Serialize;
+
+/// Wait this long before the next try, when nothing better is known.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Why something was not done.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: Reason,
+    /// Try again after this.
+    pub(crate) wait: Option<Duration>,
+    /// Go there instead (sign-in).
+    pub(crate) go: Option<String>,
+}
+
+/// RFC 9457.
+#[derive(Debug, Serialize)]
+struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    code: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, reason: Reason) -> Self {
+        Self { status, reason, wait: None, go: None }
+    }
+
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Not there, or not for these eyes: the same answer for both.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, Reason::new("PST-API-0002", Fault::Sender))
+    }
+
+    /// Nobody is signed in.
+    pub(crate) fn unknown() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, Reason::new("PST-API-0001", Fault::Sender))
+    }
+
+    /// Nobody is signed in: a page sends them to the sign-in and back to `from` afterwards.
+    pub(crate) fn sign_in(from: &str) -> Self {
+        let mut go = "/anmelden".to_owned();
+        if from != "/" && !from.is_empty() {
+            go.push_str("?weiter=");
+            go.push_str(&crate::text::percent(from));
+        }
+        Self { go: Some(go), ..Self::unknown() }
+    }
+
+    /// Known, but not allowed.
+    pub(crate) fn forbidden(code: &'static str) -> Self {
+        Self::wrong(StatusCode::FORBIDDEN, code)
+    }
+
+    /// The asking side must change something.
+    pub(crate) fn wrong(status: StatusCode, code: &'static str) -> Self {
+        Self::new(status, Reason::new(code, Fault::Sender))
+    }
+
+    /// The request itself is wrong.
+    pub(crate) fn bad(status: StatusCode, code: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(status, Reason::new(code, Fault::Sender).with("detail", detail))
+    }
+
+    /// The database did not answer in time.
+    pub(crate) fn no_database() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::new("PST-STORE-0001", Fault::Operator)).after(WAIT)
+    }
+
+    /// What a framework refused (unknown path, wrong method, form too large) in our words.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => return Self::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => "PST-WEB-0005",
+            StatusCode::PAYLOAD_TOO_LARGE => "PST-WEB-0006",
+            s if s.is_client_error() => {
+                return Self::bad(status, "PST-API-0003", texts::say("detail-unreadable", &[]));
+            }
+            _ => return Self::new(status, Reason::new("PST-WEB-0007", Fault::Operator)),
+        };
+        Self::wrong(status, code)
+    }
+
+    /// The sentence.
+    pub(crate) fn sentence(&self) -> String {
+        texts::sentence(&self.reason)
+    }
+
+    /// What happened, in two or three words.
+    pub(crate) fn title(&self) -> String {
+        let key = format!("status-{}", self.status.as_u16());
+        if texts::has(&key) { texts::say(&key, &[]) } else { texts::say("status-500", &[]) }
+    }
+
+    /// As RFC 9457 problem.
+    pub(crate) fn problem(&self) -> Response {
+        let code = self.reason.code.as_str().to_owned();
+        let problem = Problem {
+            r#type: format!("urn:poststelle:{code}"),
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: self.sentence(),
+            code,
+        };
+        let mut answer = (self.status, Json(problem)).into_response();
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"poststelle\""));
+        }
+        answer
+    }
+
+    /// Headers of every form of this refusal.
+    pub(crate) fn decorate(&self, answer: &mut Response) {
+        if let Some(wait) = self.wait {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        if let Some(place) = self.go.as_deref().and_then(|g| HeaderValue::from_str(g).ok()) {
+            return (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response();
+        }
+        // The body is made in `guard`, which knows whether a person or a program asked.
+        let mut answer = self.status.into_response();
+        answer.extensions_mut().insert(self);
+        answer
+    }
+}
+
+fn of_reason(reason: Reason, retry: Retry) -> Refusal {
+    match retry {
+        Retry::Now | Retry::Later => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).after(WAIT),
+        Retry::Never => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason),
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::NotFound(_)) {
+            return Self::not_found();
+        }
+        tracing::warn!(%error, "store");
+        of_reason(error.reason(), error.retry())
+    }
+}
+
+impl From<ViewError> for Refusal {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::NotFound => Self::not_found(),
+            ViewError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChannelError> for Refusal {
+    fn from(error: ChannelError) -> Self {
+        tracing::warn!(%error, "content");
+        of_reason(error.reason, error.retry)
+    }
+}
+
+impl From<AcceptError> for Refusal {
+    fn from(error: AcceptError) -> Self {
+        let reason = error.reason();
+        match &error {
+            AcceptError::TooLarge { .. } | AcceptError::TooManyTenants { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
+            }
+            // Nothing was acknowledged: whatever it was, handing it in again is right.
+            _ => {
+                tracing::warn!(%error, "not accepted");
+                of_reason(reason, error.retry())
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Around every request: id and span, refusal of changing requests from foreign pages, one form for all refusals,
+//! security headers. Nothing secret is logged: neither query, nor headers, nor body.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use crate::error::Refusal;
+use crate::pages;
+use crate::web::Web;
+
+/// KERN's icons are masks with `data:` addresses; nothing else comes from anywhere but here.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; font-src 'self'; \
+     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The middleware.
+pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let id = web.hub().ids().next().simple().to_string();
+    let path = request.uri().path().to_owned();
+    let program = !is_for_people(&path);
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", id, method = %request.method(), route);
+    let began = web.now();
+    let foreign = !program && !is_own(request.method(), request.headers());
+    let answer = async {
+        let answer = if foreign {
+            Refusal::forbidden("PST-WEB-0008").into_response()
+        } else {
+            next.run(request).await
+        };
+        let took = web.now().since(began);
+        tracing::debug!(path, status = answer.status().as_u16(), ms = took.as_millis(), "answered");
+        answer
+    }
+    .instrument(span)
+    .await;
+    let mut answer = in_words(answer, program);
+    protect(answer.headers_mut(), web.config().secure_cookies);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert(REQUEST_ID, id);
+    }
+    answer
+}
+
+fn is_for_people(path: &str) -> bool {
+    !["/api/", "/health/", "/metrics", "/static/"].iter().any(|p| path.starts_with(p))
+}
+
+/// Gives every refusal its one form.
+fn in_words(answer: Response, program: bool) -> Response {
+    let refusal = match answer.extensions().get::<Refusal>() {
+        Some(refusal) => refusal.clone(),
+        // What the framework itself refused; our own error answers have a body type of their own.
+        None if is_bare(&answer) => Refusal::of_status(answer.status()),
+        None => return answer,
+    };
+    let mut words = if program { refusal.problem() } else { pages::refusal(&refusal) };
+    refusal.decorate(&mut words);
+    // Headers set on the way (a cookie ended, methods allowed) stay.
+    for (name, value) in answer.headers() {
+        if !words.headers().contains_key(name) && (name == "set-cookie" || name == "allow") {
+            words.headers_mut().append(name, value.clone());
+        }
+    }
+    words
+}
+
+/// An error made by the framework: no body, or plain text of its own.
+fn is_bare(answer: &Response) -> bool {
+    let status = answer.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return false;
+    }
+    answer.headers().get("content-type").is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
+}
+
+fn protect(headers: &mut HeaderMap, secure: bool) {
+    let mut put = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    put(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(X_FRAME_OPTIONS, "DENY");
+    // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
+    put(REFERRER_POLICY, "same-origin");
+    put(RESOURCE_POLICY, "same-origin");
+    put(CACHE_CONTROL, "no-store");
+    if secure {
+        put(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+}
+
+/// May a changing request from a browser be believed to come from our own pages? Forms carry a token besides; this
+/// covers the sign-in, which has no session yet.
+fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+    if method.is_safe() {
+        return true;
+    }
+    let text = |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    if let Some(site) = text(&HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    match (text(&ORIGIN), text(&HOST)) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, o)| o.eq_ignore_ascii_case(host))
+        }
+        (Some(_), None) => false,
+    }
+}
+
+/// Who asks: the peer, or what a believed proxy says of it. IPv6 addresses are counted by their /64.
+pub(crate) fn client(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> String {
+    let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return String::new() };
+    let mut address = peer.ip().to_canonical();
+    if web.config().proxies.contains(&address) {
+        // From the right: the first one that is not one of our proxies.
+        let named = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+        let named: Vec<IpAddr> =
+            named.flat_map(|v| v.split(',')).filter_map(|a| a.trim().parse().ok()).collect();
+        if let Some(outside) = named.iter().rev().find(|a| !web.config().proxies.contains(a)) {
+            address = outside.to_canonical();
+        }
+    }
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let s = v6.segments();
+            format!("{:x}:{:x}:{:x}:{:x}::/64", s[0], s[1], s[2], s[3])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_pages_cannot_change_anything() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in pairs {
+                map.insert(*name, HeaderValue::from_static(value));
+            }
+            map
+        };
+        let own = |pairs| is_own(&Method::POST, &headers(pairs));
+        assert!(own(&[]));
+        assert!(own(&[("sec-fetch-site", "same-origin")]));
+        assert!(own(&[("sec-fetch-site", "none")]));
+        assert!(!own(&[("sec-fetch-site", "cross-site")]));
+        assert!(!own(&[("sec-fetch-site", "same-site")]));
+        assert!(own(&[("origin", "http://a.example:80"), ("host", "a.example:80")]));
+        assert!(!own(&[("origin", "https://evil.example"), ("host", "a.example")]));
+        assert!(!own(&[("origin", "null"), ("host", "a.example")]));
+        assert!(is_own(&Method::GET, &headers(&[("sec-fetch-site", "cross-site")])));
+    }
+}

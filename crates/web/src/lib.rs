@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The hub on the web: pages for people, `/api/v1` for programs, health and numbers for machines.
+//!
+//! Guarantees: pages are German, whole without JavaScript and free of foreign
+//! content; every answer carries security headers and a request id; every refusal
+//! is a page or an RFC 9457 problem with a stable code and a German sentence; what
+//! somebody may not see looks exactly like what is not there; a message is
+//! acknowledged only after its commit. Nothing is decided here about mail: all
+//! rights are asked from [`poststelle_model::Access`] through the hub.
+//!
+//! Not here: TLS (a proxy in front speaks it), OpenAPI, administration pages.
+
+mod api;
+mod assets;
+mod download;
+mod error;
+mod guard;
+mod limit;
+mod pages;
+mod probe;
+mod serve;
+mod session;
+mod text;
+mod web;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+pub use probe::GAUGES;
+pub use serve::serve;
+pub use web::{BuildInfo, WebConfig};
+
+use web::Web;
+
+/// Longest form, bytes.
+const FORM_CAP: usize = 64 * 1024;
+
+/// All routes.
+pub fn router(config: WebConfig) -> Router {
+    let web = Web::new(config);
+    let pages = Router::new()
+        .route("/", get(pages::start))
+        .route("/anmelden", get(pages::sign_in::form).post(pages::sign_in::submit))
+        .route("/abmelden", post(pages::sign_in::leave))
+        .route("/nachrichten", get(pages::messages::list))
+        .route("/nachrichten/{tenant}/{id}", get(pages::message::show))
+        .route("/nachrichten/{tenant}/{id}/original", get(download::page_original))
+        .route("/nachrichten/{tenant}/{id}/teile/{n}", get(download::page_part))
+        .route("/nachrichten/{tenant}/{id}/anhaenge.zip", get(download::page_zip))
+        .route("/betrieb", get(pages::operator::show))
+        .route("/hilfe", get(pages::help));
+    let machines = Router::new()
+        .route("/health/live", get(probe::live))
+        .route("/health/ready", get(probe::ready))
+        .route("/metrics", get(probe::metrics))
+        .route("/static/{digest}/{*name}", get(assets::file));
+    pages
+        .merge(machines)
+        .nest("/api/v1", api::routes())
+        .layer(DefaultBodyLimit::max(FORM_CAP))
+        .layer(middleware::from_fn_with_state(web.clone(), guard::around))
+        .with_state(web)
+}

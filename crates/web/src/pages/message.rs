@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! One message: summary, what waits, text, parts, timeline, hand-overs, receipts, why it went where it went.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures::StreamExt;
+use poststelle_hub::content::Content;
+use poststelle_hub::texts;
+use poststelle_hub::view::{DeliveryView, MessageView, TimelineLine, Waiting};
+use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
+use serde::Deserialize;
+
+use super::messages::{colour, standing};
+use super::{Frame, page};
+use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
+use crate::error::Refusal;
+use crate::session::Person;
+use crate::text;
+use crate::web::Web;
+
+/// Decoded octets of the body that are shown.
+const BODY_CAP: usize = 256 * 1024;
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage {
+    frame: Frame,
+    base: String,
+    list: String,
+    tenant: String,
+    subject: String,
+    facts: Vec<Fact>,
+    technical: Vec<Fact>,
+    urgent: bool,
+    state: String,
+    colour: &'static str,
+    conflict: String,
+    waiting: Vec<Waiting>,
+    body: Body,
+    defects: Vec<String>,
+    files: Vec<File>,
+    more_parts: bool,
+    attachments: bool,
+    timeline: Vec<Moment>,
+    deliveries: Vec<Handover>,
+    receipts: Vec<Slip>,
+    asked: Vec<Asked>,
+    placed: Vec<Placed>,
+    clearing: bool,
+    processed: bool,
+    here: String,
+    toggle: String,
+    auto: bool,
+}
+
+struct Fact {
+    key: &'static str,
+    value: String,
+    href: String,
+}
+
+/// The body as shown.
+#[derive(Default)]
+struct Body {
+    text: String,
+    /// What a reader must know about it; empty = nothing.
+    note: String,
+}
+
+struct File {
+    href: String,
+    name: String,
+    kind: String,
+    size: String,
+    /// Inside which part; empty = at the top.
+    inside: String,
+    remarks: Vec<String>,
+}
+
+struct Moment {
+    machine_time: String,
+    line: TimelineLine,
+}
+
+struct Handover {
+    view: DeliveryView,
+    colour: &'static str,
+    since: String,
+    next: String,
+}
+
+struct Slip {
+    title: String,
+    when: String,
+    body: String,
+    carried_by: String,
+}
+
+struct Asked {
+    name: String,
+    word: &'static str,
+    error: String,
+}
+
+struct Placed {
+    because: String,
+    target: String,
+}
+
+/// What the address may carry.
+#[derive(Deserialize, Default)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    auto: String,
+}
+
+/// `GET /nachrichten/{tenant}/{id}`.
+pub(crate) async fn show(
+    State(web): State<Web>,
+    person: Person,
+    Path((tenant, id)): MessagePath,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Refusal> {
+    let (tenant, id) = ids(&tenant, &id)?;
+    let view = web.hub().message_view(&person.signed.access, tenant, id).await?;
+    let body = read_body(&web, &view).await;
+    let base = format!("/nachrichten/{tenant}/{id}");
+    let auto = !wanted.auto.is_empty();
+    let on = format!("{base}?auto=1");
+    let subject = match view.inspection.as_ref().map(|i| text::line(&i.subject, 300)) {
+        Some(subject) if !subject.is_empty() => subject,
+        Some(_) => "(ohne Betreff)".to_owned(),
+        None => "(noch nicht geprüft)".to_owned(),
+    };
+    let states: Vec<DeliveryState> = view.deliveries.iter().map(|d| d.delivery.state).collect();
+    let (state, colour) = standing(view.inspection.is_some(), &states);
+    let template = MessagePage {
+        frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
+        list: format!("/nachrichten?mandant={tenant}"),
+        tenant: view.tenant.name.clone(),
+        subject,
+        facts: facts(&view),
+        technical: technical(&view),
+        urgent: view.inspection.as_ref().is_some_and(|i| i.urgent),
+        state,
+        colour,
+        conflict: view
+            .message
+            .conflicts_with
+            .map(|o| format!("/nachrichten/{tenant}/{o}"))
+            .unwrap_or_default(),
+        body,
+        defects: view
+            .inspection
+            .as_ref()
+            .map(|i| i.defects.iter().map(|d| defect(d)).collect())
+            .unwrap_or_default(),
+        files: files(&view, &base),
+        more_parts: view.more_parts,
+        attachments: view.more_parts || view.parts.iter().any(is_file),
+        timeline: view
+            .timeline
+            .iter()
+            .map(|l| Moment { machine_time: l.at.rfc3339(), line: l.clone() })
+            .collect(),
+        asked: view.explanation.asked.iter().map(asked).collect(),
+        placed: placed(&view),
+        clearing: view.explanation.clearing,
+        processed: view.inspection.is_some(),
+        receipts: receipts(&view),
+        deliveries: view.deliveries.into_iter().map(handover).collect(),
+        waiting: view.waiting,
+        toggle: if auto { base.clone() } else { on.clone() },
+        here: if auto { on } else { base.clone() },
+        base,
+        auto,
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+fn fact(key: &'static str, value: impl Into<String>) -> Fact {
+    Fact { key, value: value.into(), href: String::new() }
+}
+
+fn facts(view: &MessageView) -> Vec<Fact> {
+    let message = &view.message;
+    let out = message.direction == Direction::Out;
+    let mut facts =
+        vec![fact(if out { "Übergeben zum Versand" } else { "Eingang" }, message.accepted_at.berlin())];
+    if let Some(inspection) = &view.inspection {
+        let name = text::line(&inspection.sender_name, 200);
+        let address = text::line(&inspection.sender_address, 300);
+        let sender = match (name.is_empty(), address.is_empty()) {
+            (true, true) => "nicht angegeben".to_owned(),
+            (true, false) => address,
+            (false, true) => name,
+            (false, false) => format!("{name} ({address})"),
+        };
+        facts.push(fact("Absender (eigene Angabe, nicht geprüft)", sender));
+        if !inspection.recipients.is_empty() {
+            facts.push(fact("Empfänger", text::line(&inspection.recipients, 1000)));
+        }
+        if inspection.sent_at > Timestamp(0) {
+            facts.push(fact("Datum des Absenders", inspection.sent_at.berlin()));
+        }
+        if inspection.automatic {
+            facts.push(fact("Art", "automatisch erzeugte Nachricht"));
+        }
+    }
+    facts.push(fact(
+        "Kanal",
+        match message.channel {
+            ChannelKind::Mail => "E-Mail",
+            ChannelKind::Rest => "Schnittstelle (REST)",
+        },
+    ));
+    facts.push(fact("Größe", text::size(message.size)));
+    if let Some(earlier) = message.in_reply_to {
+        facts.push(Fact {
+            key: "Antwort auf",
+            value: "frühere Nachricht öffnen".to_owned(),
+            href: format!("/nachrichten/{}/{earlier}", message.tenant),
+        });
+    }
+    facts
+}
+
+fn technical(view: &MessageView) -> Vec<Fact> {
+    let message = &view.message;
+    let t = &message.transport;
+    let mut facts = vec![fact("Kennung der Nachricht", message.id.to_string())];
+    let sender = if t.sender.is_empty() { "(leer)".to_owned() } else { text::line(&t.sender, 400) };
+    facts.push(fact("Absender laut Übertragung", sender));
+    if !t.recipients.is_empty() {
+        facts.push(fact("Empfänger laut Übertragung", text::line(&t.recipients.join(", "), 2000)));
+    }
+    for (key, value) in [
+        ("Gegenstelle", &t.peer),
+        ("Name der Gegenstelle", &t.helo),
+        ("Verschlüsselung", &t.tls),
+        ("Kennung der Gegenstelle", &message.foreign_id),
+    ] {
+        if !value.is_empty() {
+            facts.push(fact(key, text::line(value, 400)));
+        }
+    }
+    if let Some(id) = view.inspection.as_ref().map(|i| &i.header_id).filter(|id| !id.is_empty()) {
+        facts.push(fact("Message-ID", text::line(id, 400)));
+    }
+    facts.push(fact("SHA-256", message.sha256.clone()));
+    facts.push(fact("SHA-512", message.sha512.clone()));
+    facts
+}
+
+/// A short code of the format in words.
+pub(crate) fn defect(code: &str) -> String {
+    let key = format!("defect-{code}");
+    if texts::has(&key) { texts::say(&key, &[]) } else { texts::say("defect", &[("code", code)]) }
+}
+
+fn files(view: &MessageView, base: &str) -> Vec<File> {
+    let name_of = |n: i64| view.parts.iter().find(|p| p.n == n);
+    view.parts
+        .iter()
+        .filter(|p| p.leaf || is_enclosed_mail(p))
+        .map(|p| {
+            let mut remarks: Vec<String> = p.defects.iter().map(|d| defect(d)).collect();
+            if !p.detected.is_empty() && !same_kind(&p.declared, &p.detected) {
+                remarks.push(format!(
+                    "Angegeben als {}, dem Inhalt nach {}.",
+                    text::kind(&p.declared),
+                    text::kind(&p.detected)
+                ));
+            }
+            let raw = text::line(&p.raw_name, 255);
+            if !raw.is_empty() && raw != p.name {
+                remarks.push(format!("Name beim Absender: {raw}"));
+            }
+            // The nearest enclosing mail, if it is not the message itself.
+            let mut parent = name_of(p.parent);
+            let mut steps = 0;
+            while let Some(up) = parent.filter(|u| !is_enclosed_mail(u) && steps < 64) {
+                parent = name_of(up.parent);
+                steps += 1;
+            }
+            File {
+                href: format!("{base}/teile/{}", p.n),
+                name: file_name(p),
+                kind: text::kind(if p.detected.is_empty() { &p.declared } else { &p.detected }),
+                size: text::size(if p.leaf { p.size } else { p.len }),
+                inside: parent.filter(|u| is_enclosed_mail(u)).map(file_name).unwrap_or_default(),
+                remarks,
+            }
+        })
+        .collect()
+}
+
+/// Does the content look like what was declared? Only clear contradictions count.
+fn same_kind(declared: &str, detected: &str) -> bool {
+    let generic = |t: &str| {
+        t.is_empty() || t == "application/octet-stream" || t == "application/zip" || t == "text/plain"
+    };
+    declared == detected
+        || generic(declared)
+        || generic(detected)
+        || declared.split('/').next() == detected.split('/').next() && declared.starts_with("text/")
+        || declared.ends_with("xml") && detected.ends_with("xml")
+        || declared.replace("x-", "") == detected.replace("x-", "")
+}
+
+fn receipts(view: &MessageView) -> Vec<Slip> {
+    view.receipts
+        .iter()
+        .map(|r| {
+            let key = format!("receipt-{}", r.kind);
+            Slip {
+                title: if texts::has(&key) { texts::say(&key, &[]) } else { text::line(&r.kind, 60) },
+                when: r.created_at.berlin(),
+                body: text::block(&r.body),
+                carried_by: r
+                    .carried_by
+                    .map(|m| format!("/nachrichten/{}/{m}", view.message.tenant))
+                    .unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn asked(a: &poststelle_hub::routing::Asked) -> Asked {
+    Asked {
+        name: text::line(&a.name, 200),
+        word: if !a.error.is_empty() {
+            "konnte nicht geprüft werden"
+        } else if a.hit {
+            "trifft zu"
+        } else {
+            "trifft nicht zu"
+        },
+        error: text::line(&a.error, 300),
+    }
+}
+
+fn placed(view: &MessageView) -> Vec<Placed> {
+    view.explanation
+        .placed
+        .iter()
+        .map(|p| Placed {
+            because: text::line(&p.because, 200),
+            target: view
+                .deliveries
+                .iter()
+                .find(|d| d.delivery.target == p.target)
+                .map_or_else(|| p.target.to_string(), |d| d.target.clone()),
+        })
+        .collect()
+}
+
+fn handover(view: DeliveryView) -> Handover {
+    let d = &view.delivery;
+    Handover {
+        colour: colour(d.state),
+        since: d.changed_at.berlin(),
+        next: if d.state.is_open() && d.next_attempt > Timestamp(0) && d.next_attempt < Timestamp::NEVER {
+            d.next_attempt.berlin()
+        } else {
+            String::new()
+        },
+        view,
+    }
+}
+
+/// The part that reads best: plain text before HTML, never an attachment.
+fn body_part(parts: &[Part]) -> Option<&Part> {
+    // What lies in an enclosed mail is not the text of this one.
+    let enclosed: Vec<&str> = parts.iter().filter(|p| is_enclosed_mail(p)).map(|p| p.path.as_str()).collect();
+    let own = |p: &&Part| {
+        p.leaf && !p.is_attachment() && !enclosed.iter().any(|e| p.path.starts_with(&format!("{e}.")))
+    };
+    let first = |kind: &str| parts.iter().filter(own).find(|p| p.declared == kind);
+    first("text/plain").or_else(|| first("text/html"))
+}
+
+async fn read_body(web: &Web, view: &MessageView) -> Body {
+    if view.inspection.is_none() {
+        return Body::default();
+    }
+    let Some(part) = body_part(&view.parts) else {
+        return Body { note: "Die Nachricht enthält keinen Text.".to_owned(), ..Body::default() };
+    };
+    let (octets, cut) = match octets(web, view, part).await {
+        Ok(found) => found,
+        Err(refusal) => return Body { note: refusal.sentence(), ..Body::default() },
+    };
+    let Some(opener) = web.hub().opener(&view.message.transport.media_type) else { return Body::default() };
+    let text = opener.text(&part.charset, &octets);
+    let html = part.declared == "text/html";
+    let mut note = String::new();
+    if html {
+        note.push_str(
+            "Diese Nachricht ist als HTML geschrieben. Gezeigt wird nur ihr Text, ohne Bilder und Gestaltung. ",
+        );
+    }
+    if cut {
+        note.push_str("Der Text ist hier gekürzt; vollständig steht er im Original. ");
+    }
+    Body {
+        text: if html { text::from_html(&text) } else { text::block(&text) },
+        note: note.trim_end().to_owned(),
+    }
+}
+
+async fn octets(web: &Web, view: &MessageView, part: &Part) -> Result<(Vec<u8>, bool), Refusal> {
+    let (_, content) = web.hub().content(view.message.tenant, view.message.id).await?;
+    let mut stream = content.part(part).await?;
+    let mut out = Vec::new();
+    while let Some(piece) = stream.next().await {
+        out.extend_from_slice(&piece?);
+        if out.len() > BODY_CAP {
+            out.truncate(BODY_CAP);
+            return Ok((out, true));
+        }
+    }
+    Ok((out, false))
+}

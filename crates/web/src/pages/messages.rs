@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The list of a tenant's messages, newest first.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use poststelle_hub::texts;
+use poststelle_model::{DeliveryState, Direction, MessageId, TenantId};
+use poststelle_store::messages::{self as rows, Line};
+use poststelle_store::tenants::Tenant;
+use poststelle_store::{Scope, StoreError};
+use serde::Deserialize;
+
+use super::{Frame, page};
+use crate::error::Refusal;
+use crate::session::Person;
+use crate::text;
+use crate::web::Web;
+
+/// Messages on one page.
+const PAGE: i64 = 30;
+
+#[derive(Template)]
+#[template(path = "messages.html")]
+struct MessagesPage {
+    frame: Frame,
+    tenants: Vec<Choice>,
+    tenant_name: String,
+    lines: Vec<Row>,
+    /// Address of the next older page; empty = none.
+    older: String,
+    /// Address of the newest page; empty = this is it.
+    newest: String,
+    /// Address of this page.
+    here: String,
+    /// Reloads by itself, because the person asked for it.
+    auto: bool,
+    /// Same page with or without reloading by itself.
+    toggle: String,
+}
+
+struct Choice {
+    id: String,
+    name: String,
+    chosen: bool,
+}
+
+/// One line.
+struct Row {
+    href: String,
+    id: String,
+    when: String,
+    machine_time: String,
+    sender: String,
+    subject: String,
+    attachments: i64,
+    urgent: bool,
+    out: bool,
+    state: String,
+    colour: &'static str,
+}
+
+/// What the address may carry.
+#[derive(Deserialize, Default)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    mandant: String,
+    #[serde(default)]
+    vor: String,
+    #[serde(default)]
+    auto: String,
+}
+
+/// `GET /nachrichten`.
+pub(crate) async fn list(
+    State(web): State<Web>,
+    person: Person,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let access = &person.signed.access;
+    let tenants = web.hub().visible_tenants(access).await?;
+    let chosen = choose(&tenants, &asked.mandant)?;
+    let before = match asked.vor.as_str() {
+        "" => None,
+        text => Some(text.parse::<MessageId>().map_err(|_| Refusal::not_found())?),
+    };
+    let mut lines = Vec::new();
+    let (mut older, mut newest, mut here) = (String::new(), String::new(), "/nachrichten".to_owned());
+    if let Some(tenant) = chosen {
+        let mut found = web.hub().message_page(access, tenant.id, before, PAGE + 1).await?;
+        let more = found.len() > usize::try_from(PAGE).unwrap_or(0);
+        found.truncate(usize::try_from(PAGE).unwrap_or(0));
+        let first = format!("/nachrichten?mandant={}", tenant.id);
+        here = match before {
+            Some(id) => format!("{first}&vor={id}"),
+            None => first.clone(),
+        };
+        if let Some(last) = found.last().filter(|_| more) {
+            older = format!("{first}&vor={}", last.id);
+        }
+        if before.is_some() {
+            newest = first;
+        }
+        lines = in_words(&web, tenant.id, found).await?;
+    }
+    let auto = !asked.auto.is_empty() && before.is_none();
+    let join = if here.contains('?') { '&' } else { '?' };
+    let on = format!("{here}{join}auto=1");
+    let template = MessagesPage {
+        frame: Frame::new("Nachrichten", "/nachrichten", Some(&person)),
+        tenant_name: chosen.map(|t| t.name.clone()).unwrap_or_default(),
+        tenants: tenants
+            .iter()
+            .map(|t| Choice {
+                id: t.id.to_string(),
+                name: t.name.clone(),
+                chosen: chosen.is_some_and(|c| c.id == t.id),
+            })
+            .collect(),
+        lines,
+        older,
+        newest,
+        toggle: if auto { here.clone() } else { on.clone() },
+        here: if auto { on } else { here },
+        auto,
+    };
+    Ok(page(StatusCode::OK, &template))
+}
+
+/// The tenant asked for, else the first; a tenant that is not visible does not exist.
+fn choose<'a>(tenants: &'a [Tenant], asked: &str) -> Result<Option<&'a Tenant>, Refusal> {
+    if asked.is_empty() {
+        return Ok(tenants.first());
+    }
+    let id: TenantId = asked.parse().map_err(|_| Refusal::not_found())?;
+    tenants.iter().find(|t| t.id == id).map(Some).ok_or_else(Refusal::not_found)
+}
+
+async fn in_words(web: &Web, tenant: TenantId, lines: Vec<Line>) -> Result<Vec<Row>, StoreError> {
+    let mut tx = web.hub().db().read(Scope::Tenant(tenant)).await?;
+    let mut out = Vec::with_capacity(lines.len());
+    for line in lines {
+        let states: Vec<DeliveryState> =
+            rows::deliveries(&mut tx, tenant, line.id).await?.iter().map(|d| d.state).collect();
+        let (state, colour) = standing(line.processed, &states);
+        out.push(Row {
+            href: format!("/nachrichten/{tenant}/{}", line.id),
+            id: line.id.to_string(),
+            when: line.accepted_at.in_berlin("%d.%m.%Y, %H:%M Uhr"),
+            machine_time: line.accepted_at.rfc3339(),
+            sender: sender(&line),
+            subject: match text::line(&line.subject, 200) {
+                subject if !subject.is_empty() => subject,
+                _ if line.processed => "(ohne Betreff)".to_owned(),
+                _ => "(noch nicht geprüft)".to_owned(),
+            },
+            attachments: line.attachments,
+            urgent: line.urgent,
+            out: line.direction == Direction::Out,
+            state,
+            colour,
+        });
+    }
+    Ok(out)
+}
+
+fn sender(line: &Line) -> String {
+    let address = if line.sender_address.is_empty() { &line.envelope_sender } else { &line.sender_address };
+    match (text::line(&line.sender_name, 100), text::line(address, 200)) {
+        (name, address) if name.is_empty() && address.is_empty() => "(ohne Absender)".to_owned(),
+        (name, address) if name.is_empty() => address,
+        (name, address) if address.is_empty() => name,
+        (name, address) => format!("{name} ({address})"),
+    }
+}
+
+/// Where a message stands: the delivery that needs most attention speaks for all.
+pub(crate) fn standing(processed: bool, states: &[DeliveryState]) -> (String, &'static str) {
+    use DeliveryState as S;
+    const ORDER: [DeliveryState; 9] = [
+        S::Parked,
+        S::Rejected,
+        S::Expired,
+        S::Unclear,
+        S::Deferred,
+        S::Sending,
+        S::Planned,
+        S::Accepted,
+        S::Confirmed,
+    ];
+    if !processed {
+        return (texts::say("state-unprocessed", &[]), "info");
+    }
+    let Some(worst) = ORDER.into_iter().find(|s| states.contains(s)) else {
+        return (texts::say("state-none", &[]), "info");
+    };
+    (texts::say(&format!("state-{}", worst.as_str()), &[]), colour(worst))
+}
+
+/// The colour of a state; the word beside it says the same.
+pub(crate) const fn colour(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Parked | DeliveryState::Rejected | DeliveryState::Expired => "danger",
+        DeliveryState::Unclear | DeliveryState::Deferred => "warning",
+        DeliveryState::Sending | DeliveryState::Planned => "info",
+        DeliveryState::Accepted | DeliveryState::Confirmed => "success",
+    }
+}

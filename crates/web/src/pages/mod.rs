@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Pages for people: German, server-rendered, whole without JavaScript. Page texts live in the templates; sentences
+//! for reasons come from [`poststelle_hub::texts`].
+
+pub(crate) mod message;
+pub(crate) mod messages;
+pub(crate) mod operator;
+pub(crate) mod sign_in;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::assets;
+use crate::error::Refusal;
+use crate::session::Person;
+use crate::web::Web;
+
+/// What surrounds every page.
+pub(crate) struct Frame {
+    /// Title of the window and of the page.
+    pub(crate) title: String,
+    /// Style sheets in order.
+    pub(crate) styles: Vec<String>,
+    /// Script for comfort.
+    pub(crate) script: Option<String>,
+    /// Who is signed in; `None` = nobody, then no menu.
+    pub(crate) person: Option<Bar>,
+    /// Path of the menu's entry this page belongs to.
+    pub(crate) active: &'static str,
+}
+
+/// The menu of a signed-in person.
+pub(crate) struct Bar {
+    pub(crate) name: String,
+    pub(crate) csrf: String,
+    pub(crate) reads_mail: bool,
+    pub(crate) is_operator: bool,
+}
+
+impl Frame {
+    pub(crate) fn new(title: impl Into<String>, active: &'static str, person: Option<&Person>) -> Self {
+        let person = person.map(|p| Bar {
+            name: crate::text::line(&p.signed.name, 80),
+            csrf: p.signed.csrf.clone(),
+            reads_mail: !p.signed.access.reading_tenants().is_empty(),
+            is_operator: p.signed.access.is_operator(),
+        });
+        Self { title: title.into(), styles: assets::styles(), script: assets::script(), person, active }
+    }
+
+    /// Marks the current entry of the menu.
+    pub(crate) fn is(&self, path: &str) -> bool {
+        self.active == path
+    }
+}
+
+/// A rendered page.
+pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => {
+            let mut answer = (status, html).into_response();
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            answer
+        }
+        Err(error) => {
+            tracing::error!(%error, "template");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    frame: Frame,
+    sentence: String,
+    code: String,
+}
+
+/// A refusal as a page.
+pub(crate) fn refusal(refusal: &Refusal) -> Response {
+    let template = ErrorPage {
+        frame: Frame::new(refusal.title(), "", None),
+        sentence: refusal.sentence(),
+        code: refusal.reason.code.as_str().to_owned(),
+    };
+    page(refusal.status, &template)
+}
+
+/// `GET /`: to where the person works.
+pub(crate) async fn start(person: Person) -> Redirect {
+    let works_with_mail = !person.signed.access.reading_tenants().is_empty();
+    Redirect::to(if person.signed.access.is_operator() && !works_with_mail {
+        "/betrieb"
+    } else {
+        "/nachrichten"
+    })
+}
+
+#[derive(Template)]
+#[template(path = "help.html")]
+struct HelpPage {
+    frame: Frame,
+    states: Vec<(String, &'static str)>,
+}
+
+/// `GET /hilfe`: readable by everybody; also without a database.
+pub(crate) async fn help(State(web): State<Web>, headers: axum::http::HeaderMap) -> Response {
+    let person = Person::verified(&web, &headers).await.ok().flatten();
+    let say = |state: &str| poststelle_hub::texts::say(&format!("state-{state}"), &[]);
+    let states = vec![
+        (say("planned"), "Die Übergabe steht an und beginnt von selbst."),
+        (say("sending"), "Die Übergabe läuft gerade."),
+        (
+            say("deferred"),
+            "Das Ziel war nicht erreichbar oder bat um Geduld. Die Poststelle versucht es von selbst wieder.",
+        ),
+        (
+            say("unclear"),
+            "Die Verbindung brach nach dem Senden ab. Die Poststelle klärt, ob die Nachricht angekommen ist.",
+        ),
+        (
+            say("accepted"),
+            "Die andere Seite hat die Nachricht übernommen. Das heißt noch nicht, dass jemand sie gelesen hat.",
+        ),
+        (say("confirmed"), "Die Nachricht liegt dort, wo sie hingehört."),
+        (
+            say("rejected"),
+            "Die andere Seite nimmt die Nachricht nicht an. Die Nachricht selbst ist weiter hier.",
+        ),
+        (
+            say("expired"),
+            "Alle Versuche waren vergeblich; der Absender wird benachrichtigt. Die Nachricht ist weiter hier.",
+        ),
+        (
+            say("parked"),
+            "Ohne eine Entscheidung geht es nicht weiter. Bei der Nachricht steht, wer handeln muss.",
+        ),
+    ];
+    page(StatusCode::OK, &HelpPage { frame: Frame::new("Hilfe", "/hilfe", person.as_ref()), states })
+}

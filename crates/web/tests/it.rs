@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Pages and API against a real hub on SQLite: sign-in, walls, intake, downloads, troubles.
+
+// Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "it/bed.rs"]
+mod bed;
+#[path = "it/downloads.rs"]
+mod downloads;
+#[path = "it/intake.rs"]
+mod intake;
+#[path = "it/log.rs"]
+mod log;
+#[path = "it/pages.rs"]
+mod pages;
+#[path = "it/sign_in.rs"]
+mod sign_in;
+#[path = "it/texts.rs"]
+mod texts;
+#[path = "it/trouble.rs"]
+mod trouble;
+#[path = "it/walls.rs"]
+mod walls;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The world outside, simulated: for the demo, for tests and for measuring.
+//!
+//! * [`letters`]: German mail as it comes, from harmless to hostile, and the mail of the benches
+//! * [`load`]: sends many mails over few connections and measures
+//!
+//! Guarantees: everything follows from a seed; only loopback is used; nothing here is on the way of a real
+//! message. Does not: pretend to be secure. Passwords and keys made here are for demonstration only.
+
+pub mod day;
+pub mod fachverfahren;
+pub mod far_side;
+pub mod letters;
+pub mod load;
+pub mod places;
+pub mod seed;

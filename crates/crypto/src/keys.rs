@@ -24,6 +24,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::error::{CryptoError, Result};
+use crate::password::Cost;
 use crate::random;
 use crate::token::MacKey;
 
@@ -207,6 +208,37 @@ impl KeyEncryption for RootKey {
 }
 
 impl KeyEncryption for TenantKey {
+    fn wrap(&self, aad: &[u8], key: &[u8; KEY_LEN]) -> Result<String> {
+        seal_text(&self.0, KEY_MARK, &[KEY_DOMAIN, aad], key)
+    }
+
+    fn unwrap(&self, aad: &[u8], wrapped: &str) -> Result<Zeroizing<[u8; KEY_LEN]>> {
+        open_key(&self.0, aad, wrapped)
+    }
+}
+
+/// A key made from a passphrase by Argon2id: wraps what travels in a file between two installations.
+///
+/// Whoever has the file can try passphrases at the price of the cost, so the passphrase must be a long one.
+pub struct PassphraseKey(Zeroizing<[u8; KEY_LEN]>);
+
+impl PassphraseKey {
+    /// The key of `passphrase` with the salt and cost written into the file.
+    ///
+    /// # Errors
+    /// [`CryptoError::PasswordTooLong`], or [`CryptoError::PasswordCost`] for a cost outside the caps.
+    pub fn derive(passphrase: &[u8], salt: &[u8; 16], cost: Cost) -> Result<Self> {
+        crate::password::derive_key(cost, passphrase, salt).map(Self)
+    }
+}
+
+impl fmt::Debug for PassphraseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PassphraseKey(redacted)")
+    }
+}
+
+impl KeyEncryption for PassphraseKey {
     fn wrap(&self, aad: &[u8], key: &[u8; KEY_LEN]) -> Result<String> {
         seal_text(&self.0, KEY_MARK, &[KEY_DOMAIN, aad], key)
     }

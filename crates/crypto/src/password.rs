@@ -8,6 +8,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use zeroize::Zeroizing;
 
 use crate::error::{CryptoError, Result};
 use crate::random;
@@ -124,6 +125,15 @@ fn parse(stored: &str) -> Result<(Cost, PasswordHash)> {
     let cost = Cost { memory_kib: field("m")?, passes: field("t")?, lanes: field("p")? };
     cost.params()?;
     Ok((cost, parsed))
+}
+
+/// A key from a passphrase; the same passphrase, salt and cost give the same key.
+///
+/// # Errors
+/// [`CryptoError::PasswordTooLong`] above 1024 bytes, [`CryptoError::PasswordCost`] for a cost outside the caps.
+pub(crate) fn derive_key(cost: Cost, password: &[u8], salt: &[u8; SALT_LEN]) -> Result<Zeroizing<[u8; HASH_LEN]>> {
+    check_length(password)?;
+    derive(cost, password, salt).map(Zeroizing::new)
 }
 
 fn derive(cost: Cost, password: &[u8], salt: &[u8]) -> Result<[u8; HASH_LEN]> {

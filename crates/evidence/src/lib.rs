@@ -15,7 +15,7 @@ mod verify;
 
 pub use chain::{NewEvidence, append};
 pub use sequencer::{create_note_key, sequence, signer};
-pub use verify::{Fault, Verified, verify_chain, verify_tenant};
+pub use verify::{Fault, Verified, verify_chain, verify_tenant, verify_within};
 
 use poststelle_store::StoreError;
 

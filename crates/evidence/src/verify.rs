@@ -7,7 +7,7 @@ use poststelle_proof::merkle::{self, Frontier};
 use poststelle_proof::note::VerifierKey;
 use poststelle_proof::checkpoint;
 use poststelle_store::evidence::{self, Entry};
-use poststelle_store::{Db, Scope, tenants};
+use poststelle_store::{Db, Scope, Tx, tenants};
 use serde_json::Value;
 
 use crate::EvidenceError;
@@ -80,26 +80,34 @@ pub fn verify_chain(entries: &[Entry]) -> Vec<Fault> {
 /// When the database does not answer; what does not fit is in [`Verified::faults`].
 pub async fn verify_tenant(db: &Db, tenant: TenantId) -> Result<Verified, EvidenceError> {
     let mut tx = db.read(Scope::Tenant(tenant)).await?;
+    verify_within(&mut tx, tenant).await
+}
+
+/// As [`verify_tenant`], on what `tx` sees: an import is checked before it becomes visible.
+///
+/// # Errors
+/// When the database does not answer; what does not fit is in [`Verified::faults`].
+pub async fn verify_within(tx: &mut Tx, tenant: TenantId) -> Result<Verified, EvidenceError> {
     let mut report = Verified::default();
     let mut after = String::new();
     loop {
-        let subjects: Vec<Subject> = evidence::subjects(&mut tx, tenant, &after, 500).await?;
+        let subjects: Vec<Subject> = evidence::subjects(tx, tenant, &after, 500).await?;
         let Some(last) = subjects.last() else { break };
         last.as_str().clone_into(&mut after);
         for subject in subjects {
-            let chain = evidence::chain(&mut tx, tenant, &subject).await?;
+            let chain = evidence::chain(tx, tenant, &subject).await?;
             report.chains += 1;
             report.entries += chain.len() as u64;
             report.placed += chain.iter().filter(|e| e.pos >= 0).count() as u64;
             report.faults.extend(verify_chain(&chain));
         }
     }
-    let Some(newest) = evidence::last_checkpoint(&mut tx, tenant).await? else { return Ok(report) };
+    let Some(newest) = evidence::last_checkpoint(tx, tenant).await? else { return Ok(report) };
     report.checkpoint = u64::try_from(newest.size).unwrap_or(0);
     let mut frontier = Frontier::new();
     let mut pos = 0;
     while pos < newest.size {
-        let rows = evidence::range(&mut tx, tenant, pos, (pos + 1000).min(newest.size)).await?;
+        let rows = evidence::range(tx, tenant, pos, (pos + 1000).min(newest.size)).await?;
         if rows.is_empty() {
             break;
         }
@@ -119,7 +127,7 @@ pub async fn verify_tenant(db: &Db, tenant: TenantId) -> Result<Verified, Eviden
     if hex(&frontier.root()) != newest.root {
         fault("root does not fit the entries");
     }
-    let row = tenants::get(&mut tx, tenant).await?;
+    let row = tenants::get(tx, tenant).await?;
     let opened = row.and_then(|row| {
         let key = VerifierKey::parse(&row.note_vkey).ok()?;
         checkpoint::open(newest.note.as_bytes(), &row.log_origin, &key, &[]).ok()

@@ -141,7 +141,7 @@ impl Hub {
                 Ok(self.unclear(job, delivery, reason, receipt))
             }
             Verdict::Failed(error) if error.retry == Retry::Never => {
-                Ok(self.parked(job, delivery, error.reason))
+                self.parked(job, delivery, error.reason).await
             }
             Verdict::Failed(error) => Ok(self.deferred(job, delivery, &error, None)),
         }
@@ -310,13 +310,46 @@ impl Hub {
         change
     }
 
-    fn parked(&self, job: &Job, mut delivery: Delivery, reason: Reason) -> Change {
+    /// A person must act: it waits visibly, on the clearing desk too.
+    async fn parked(&self, job: &Job, mut delivery: Delivery, reason: Reason) -> Result<Change, StoreError> {
+        let now = self.clock.now();
         delivery.state = delivery.state.after(DeliveryEvent::Park).unwrap_or(DeliveryState::Parked);
         delivery.next_attempt = Timestamp(0);
-        delivery.changed_at = self.clock.now();
+        delivery.changed_at = now;
         delivery.reason = Some(reason.clone());
         let body = json!({ "code": reason.code.as_str(), "params": reason.params, "fault": reason.fault.as_str() });
-        self.change(job, delivery, Event::Parked, body)
+        let mut change = self.change(job, delivery.clone(), Event::Parked, body);
+        self.fail_over(&delivery, &reason, now, &mut change).await?;
+        Ok(change)
+    }
+
+    /// Sets a parked or failed delivery going again: the act of a person, audited.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody else was faster, [`StoreError::NotFound`] when it is not there or
+    /// not waiting for a person.
+    pub async fn resume(&self, tenant: TenantId, id: DeliveryId, who: &Who) -> Result<(), StoreError> {
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let found = messages::get_delivery(&mut tx, tenant, id).await?;
+        tx.rollback().await?;
+        let missing = || StoreError::NotFound(format!("waiting delivery {id}"));
+        let mut delivery = found.ok_or_else(missing)?;
+        delivery.state = delivery.state.after(DeliveryEvent::Resume).map_err(|_| missing())?;
+        let now = self.clock.now();
+        delivery.next_attempt = now;
+        delivery.changed_at = now;
+        delivery.reason = None;
+        let body = json!({ "delivery": id.to_string(), "target": delivery.target.to_string() });
+        let change = Change {
+            evidence: vec![NewEvidence::new(tenant, Subject::message(delivery.message), Event::Resumed, who.clone(), body)],
+            jobs: vec![self.deliver_job(&delivery, Duration::ZERO)],
+            updates: vec![delivery],
+            ..Change::default()
+        };
+        self.committer.commit(change).await.map_err(|e| match e {
+            crate::change::CommitError::Store(e) => e,
+            other => StoreError::Conflict(other.to_string()),
+        })
     }
 
     /// A final failure: refused, or its time ran out.
@@ -345,12 +378,7 @@ impl Hub {
         self.keep_receipt(&mut change, &delivery, receipt, now);
         self.fail_over(&delivery, &reason, now, &mut change).await?;
         if matches!(delivery.target, Target::Mail { .. }) {
-            change.jobs.push(NewJob {
-                kind: "notice".to_owned(),
-                version: NOTICE_VERSION,
-                lane: "process".to_owned(),
-                ..self.deliver_job(&delivery, Duration::ZERO)
-            });
+            change.jobs.push(self.notice_job(&delivery));
         }
         Ok(change)
     }
@@ -388,6 +416,16 @@ impl Hub {
         };
         self.start_delivery(rescue, true, "Übergabe gescheitert", change);
         Ok(())
+    }
+
+    /// The job that tells the sender.
+    pub(crate) fn notice_job(&self, delivery: &Delivery) -> NewJob {
+        NewJob {
+            kind: "notice".to_owned(),
+            version: NOTICE_VERSION,
+            lane: "process".to_owned(),
+            ..self.deliver_job(delivery, Duration::ZERO)
+        }
     }
 
     /// Tells the sender of forwarded mail that it failed, unprompted. Repeating it is harmless: the notice is

@@ -45,7 +45,7 @@ impl Hub {
             Err(StoreError::NotFound(_)) => return Ok(Change { fence: Some(job.fence()), ..Change::default() }),
             other => other?,
         };
-        let crashed = job.attempts > self.limits.crashes + 1;
+        let crashed = job.attempts > self.limits.crashes;
         let opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
         let now = self.clock.now();
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
@@ -405,6 +405,7 @@ impl Hub {
         ));
         if moved && delivery.state == DeliveryState::Rejected {
             self.fail_over(&delivery, &reason, now, change).await?;
+            change.jobs.push(self.notice_job(&delivery));
         }
         Ok(true)
     }

@@ -32,11 +32,48 @@ PST-HUB-0005 = Das Ziel { $lane } ist gestört und wird bis { $until } nicht ang
 PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Datenbank ab. Der Betrieb muss die Zeitquelle prüfen.
 PST-HUB-0007 = Aus einer Datensicherung wiederhergestellt: Was nach { $at } angenommen wurde, kann fehlen. Der Betrieb muss die Kanäle auf Wiederholungen prüfen.
 
+PST-HUB-0008 = Eine Übergabe wartet auf eine Person: { $why }
+
 PST-DELIVER-0001 = Die Frist für die Zustellversuche ist abgelaufen.
 PST-DELIVER-0002 = Das Übergabeziel ist abgeschaltet oder gelöscht. Sobald es wieder eingeschaltet ist, geht es weiter.
 PST-DELIVER-0003 = Der Kanal „{ $channel }“ ist auf dieser Installation nicht eingerichtet.
 PST-DELIVER-0004 = Möglicherweise doppelt übergeben: Ein früherer Versuch brach nach dem Senden ohne Antwort ab.
 PST-DELIVER-0005 = Die Gegenstelle hat nicht rechtzeitig geantwortet.
+
+# Übergabe an Fachverfahren
+PST-HOTFOLDER-1001 = Die Einstellungen der Ordnerübergabe sind nicht lesbar ({ $detail }). Die Administration des Mandanten muss sie berichtigen.
+PST-HOTFOLDER-1002 = Der Übergabeordner { $path } ist nicht vorhanden. Die Administration des Mandanten muss ihn anlegen oder das Netzlaufwerk wieder einbinden; danach geht es von selbst weiter.
+PST-HOTFOLDER-1003 = { $path } ist kein Ordner. Die Administration des Mandanten muss den Pfad berichtigen.
+PST-HOTFOLDER-1004 = Der Übergabeordner { $path } liegt außerhalb der freigegebenen Verzeichnisse. Der Betrieb muss das Verzeichnis freigeben oder die Administration des Mandanten einen anderen Pfad eintragen.
+PST-HOTFOLDER-1005 = Im Übergabeordner { $path } ist der Arbeitsordner „.poststelle“ unbrauchbar (Datei oder Verweis statt Ordner). Der Betrieb muss ihn prüfen; er gehört allein der Poststelle.
+PST-HOTFOLDER-1006 = Das Dateisystem des Übergabeordners { $path } kennt keine harten Verknüpfungen; eine genau einmalige Übergabe ist dort nicht möglich. Der Betrieb muss den Ordner auf ein anderes Dateisystem legen.
+PST-HOTFOLDER-2001 = Auf dem Datenträger des Übergabeordners { $path } ist kein Platz mehr. Der Betrieb muss Platz schaffen; danach geht es von selbst weiter.
+PST-HOTFOLDER-2002 = Der Übergabeordner { $path } ist nur lesbar eingebunden. Der Betrieb muss ihn beschreibbar machen; danach geht es von selbst weiter.
+PST-HOTFOLDER-2003 = Die Poststelle darf im Übergabeordner { $path } nicht schreiben. Der Betrieb muss ihr das Schreibrecht geben; danach geht es von selbst weiter.
+PST-HOTFOLDER-2004 = Beim Schreiben in den Übergabeordner { $path } trat ein Fehler auf ({ $detail }). Es wird erneut versucht; hält der Fehler an, muss der Betrieb den Datenträger prüfen.
+PST-HOTFOLDER-2005 = Im Übergabeordner { $path } gibt es schon einen fremden Ordner mit dem Namen der Übergabe. Die Administration des Mandanten muss ihn umbenennen oder entfernen.
+PST-HOTFOLDER-2006 = Der Arbeitsordner „.poststelle“ in { $path } liegt auf einem anderen Datenträger als der Übergabeordner. Der Betrieb muss beide auf denselben Datenträger legen.
+PST-HOTFOLDER-2007 = Die Übergabe wurde unterbrochen, bevor etwas sichtbar wurde. Es wird von selbst erneut versucht.
+PST-HOTFOLDER-3001 = Die gespeicherte Nachricht stimmt nicht mit ihrer Prüfsumme überein; sie wurde nicht übergeben. Der Betrieb muss den Speicher prüfen und die Nachricht aus der Sicherung holen.
+PST-HOTFOLDER-3002 = Bestandteil { $part } stimmt nicht mit seiner Prüfsumme überein; die Nachricht wurde nicht übergeben. Der Betrieb muss den Speicher prüfen.
+PST-HOTFOLDER-4001 = Das Paket ist möglicherweise schon im Übergabeordner { $path }, das Sichern auf den Datenträger schlug aber fehl ({ $detail }). Es wird von selbst geklärt; hält der Fehler an, muss der Betrieb den Datenträger prüfen.
+PST-HOTFOLDER-9001 = Die Übergabe wurde von einer Fehlerprobe beim Schritt { $step } abgebrochen.
+PST-WEBHOOK-1001 = Die Einstellungen der Webhook-Übergabe sind nicht lesbar ({ $detail }). Die Administration des Mandanten muss sie berichtigen.
+PST-WEBHOOK-1002 = Die Adresse { $url } ist für Webhooks nicht zulässig ({ $detail }). Die Administration des Mandanten muss eine https-Adresse eintragen.
+PST-WEBHOOK-1003 = { $host } liegt im internen Netz ({ $address }) und wurde nicht aufgerufen. Die Administration des Mandanten muss die Adresse berichtigen oder der Betrieb interne Ziele ausdrücklich erlauben.
+PST-WEBHOOK-1004 = Für den Webhook ist kein brauchbares Geheimnis hinterlegt (mindestens 16 Zeichen). Die Administration des Mandanten muss es eintragen.
+PST-WEBHOOK-1005 = Der HTTP-Zugang ließ sich nicht einrichten ({ $detail }). Der Betrieb muss die Zertifikate des Systems prüfen.
+PST-WEBHOOK-2001 = Der Name { $host } ließ sich nicht auflösen. Es wird von selbst erneut versucht; hält es an, muss die Administration des Mandanten die Adresse prüfen.
+PST-WEBHOOK-2002 = { $host } ist nicht erreichbar ({ $detail }). Es wird von selbst erneut versucht; hält es an, muss der Betreiber des Fachverfahrens handeln.
+PST-WEBHOOK-2003 = Die gesicherte Verbindung zu { $host } kam nicht zustande ({ $detail }). Der Betreiber des Fachverfahrens muss sein Zertifikat prüfen; es wird von selbst erneut versucht.
+PST-WEBHOOK-2004 = { $host } bittet um Geduld (HTTP { $status }). Es wird von selbst erneut versucht.
+PST-WEBHOOK-2005 = { $host } meldet eine Störung (HTTP { $status }). Es wird von selbst erneut versucht; hält es an, muss der Betreiber des Fachverfahrens handeln.
+PST-WEBHOOK-3001 = { $host } hat die Nachricht endgültig abgelehnt (HTTP { $status }). Die Administration des Mandanten muss mit dem Betreiber des Fachverfahrens klären, warum.
+PST-WEBHOOK-3002 = { $host } erkennt die Poststelle nicht an (HTTP { $status }). Die Administration des Mandanten muss das Geheimnis mit dem Betreiber des Fachverfahrens abgleichen.
+PST-WEBHOOK-3003 = Unter der eingetragenen Adresse nimmt { $host } nichts (mehr) an (HTTP { $status }). Die Administration des Mandanten muss die Adresse berichtigen.
+PST-WEBHOOK-3004 = { $host } leitet auf eine andere Adresse um (HTTP { $status }, { $location }); Umleitungen werden nicht befolgt. Die Administration des Mandanten muss die neue Adresse eintragen.
+PST-WEBHOOK-4001 = { $host } hat die Nachricht möglicherweise erhalten, aber nicht rechtzeitig geantwortet. Sie wird mit derselben Kennung erneut angeboten; das Fachverfahren erkennt Wiederholungen daran.
+PST-WEBHOOK-4002 = Die Verbindung zu { $host } riss nach dem Senden ab ({ $detail }); die Nachricht kam möglicherweise an. Sie wird mit derselben Kennung erneut angeboten; das Fachverfahren erkennt Wiederholungen daran.
 
 PST-MAIL-2001 = Der Mailserver des Empfängers { $recipient } hat den Eingang bestätigt ({ $status }).
 PST-MAIL-2002 = An ein System weitergeleitet, das keine Bestätigungen sendet; ob die Nachricht bei { $recipient } ankam, ist nicht bekannt.
@@ -63,6 +100,7 @@ event-Processed = Geprüft und verteilt
 event-Deferred = Noch nicht übergeben
 event-Unclear = Ergebnis unklar
 event-Parked = Wartet auf eine Person
+event-Resumed = Von einer Person fortgesetzt
 event-ContentConsignment = Übergeben
 event-ContentConsignmentFailure = Übergabe gescheitert
 event-RelayAcceptance = Von der Gegenstelle übernommen

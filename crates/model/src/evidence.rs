@@ -109,6 +109,8 @@ events! {
     Unclear,
     /// House: a person must act before it goes on.
     Parked,
+    /// House: a person set it going again.
+    Resumed,
     /// ETSI: laid where the recipient finds it (desk, hot folder, webhook accepted).
     ContentConsignment,
     /// ETSI: final failure to lay it there.

@@ -74,6 +74,8 @@ pub struct Web {
     pub listen: String,
     /// Cookies only over HTTPS; off only for loopback.
     pub secure_cookies: bool,
+    /// Proxies in front whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<std::net::IpAddr>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -100,6 +102,8 @@ pub struct Mail {
     pub relay: String,
     /// `none`, `opportunistic`, `required`, `implicit`.
     pub relay_tls: String,
+    /// PEM file with the roots a relay's certificate must go back to (`required`, `implicit`).
+    pub relay_roots: PathBuf,
     /// `domain = "host:port"`: own routes, in clear or by opportunistic TLS.
     pub routes: BTreeMap<String, String>,
 }
@@ -193,7 +197,7 @@ impl Default for Config {
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".to_owned(), secure_cookies: true }
+        Self { listen: "127.0.0.1:8080".to_owned(), secure_cookies: true, proxies: Vec::new() }
     }
 }
 
@@ -224,6 +228,10 @@ impl Config {
         for (name, value) in environment {
             let Some(rest) = name.strip_prefix("POSTSTELLE_") else { continue };
             let rest = rest.to_ascii_lowercase();
+            if ["node", "domain", "data"].contains(&rest.as_str()) {
+                table.insert(rest, toml::Value::String(value));
+                continue;
+            }
             let Some((section, field)) = rest.split_once('_') else { continue };
             const SECTIONS: [&str; 9] =
                 ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "limits", "timers"];
@@ -232,11 +240,14 @@ impl Config {
             }
             let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             let Some(entry) = entry.as_table_mut() else { bail!("[{section}] must be a section") };
-            let value = value
-                .parse::<i64>()
-                .map(toml::Value::Integer)
-                .or_else(|_| value.parse::<bool>().map(toml::Value::Boolean))
-                .unwrap_or(toml::Value::String(value));
+            // Only sections of numbers and flags are read as such: a secret of digits stays a text.
+            let number = ["limits", "timers"].contains(&section) || field == "connections" || field.ends_with("per_peer");
+            let value = match (number, value.as_str()) {
+                (true, text) => text.parse().map(toml::Value::Integer).unwrap_or(toml::Value::String(value)),
+                (false, "true") => toml::Value::Boolean(true),
+                (false, "false") => toml::Value::Boolean(false),
+                (false, _) => toml::Value::String(value),
+            };
             entry.insert(field.to_owned(), value);
         }
         let config: Self = toml::Value::Table(table).try_into().context("a field is wrong")?;

@@ -121,7 +121,17 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
     for (domain, to) in &config.mail.routes {
         routes.domains.insert(domain.to_lowercase(), route(to, "opportunistic")?);
     }
-    let tls = ClientTls::new(rustls::RootCertStore::empty(), None).context("TLS for outgoing mail")?;
+    let mut roots = rustls::RootCertStore::empty();
+    if !config.mail.relay_roots.as_os_str().is_empty() {
+        for certificate in CertificateDer::pem_file_iter(&config.mail.relay_roots)
+            .with_context(|| format!("mail.relay_roots {}", config.mail.relay_roots.display()))?
+        {
+            roots.add(certificate.context("mail.relay_roots")?).context("mail.relay_roots")?;
+        }
+    } else if matches!(config.mail.relay_tls.as_str(), "required" | "implicit") {
+        bail!("mail.relay_tls = {:?} needs mail.relay_roots: a PEM file with the roots to trust", config.mail.relay_tls);
+    }
+    let tls = ClientTls::new(roots, None).context("TLS for outgoing mail")?;
     let mail = MailChannel::new(&config.domain, tls, routes, config.limits.message_bytes);
     let hot_folder = if config.connect.hot_folder_roots.is_empty() {
         HotFolder::new()
@@ -276,7 +286,7 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
             hub: Arc::clone(&hub),
             sign_in,
             secure_cookies: config.web.secure_cookies,
-            proxies: Vec::new(),
+            proxies: config.web.proxies.clone(),
             build: poststelle_web::BuildInfo {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 revision: String::new(),
@@ -293,6 +303,8 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
     if matches!(role, Role::All | Role::Worker) {
         tasks.spawn(Arc::new(Engine::new(Arc::clone(&hub))).run(stopping.clone()));
         tasks.spawn(Arc::new(Watch::new(Arc::clone(&hub), config.hub_timers())).run(stopping));
+    } else {
+        tasks.spawn(Arc::new(Watch::new(Arc::clone(&hub), config.hub_timers())).probe_only(stopping));
     }
     Ok(Running { hub, web, smtp, smtps, stop, tasks })
 }

@@ -90,7 +90,7 @@ fn metrics() -> String {
     let mut out = String::from(
         "# Metriken\n\nErzeugt aus dem Programm (`poststelle docs`). Abruf unter `/metrics`.\n\n| Name | Art | Bedeutung |\n| --- | --- | --- |\n",
     );
-    for (name, kind, meaning) in poststelle_hub::metrics::CATALOGUE {
+    for (name, kind, meaning) in poststelle_hub::metrics::CATALOGUE.iter().chain(poststelle_web::GAUGES) {
         out.push_str(&format!("| `{name}` | {kind} | {meaning} |\n"));
     }
     out

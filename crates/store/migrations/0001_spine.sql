@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: EUPL-1.2
 -- The spine. Portable subset: TEXT and BIGINT only, NOT NULL, times in microseconds UTC, flags 0/1.
 -- Business keys start with tenant_id. {rls} is filled for PostgreSQL by store::migrate.
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -31,6 +31,11 @@ pub(crate) fn styles() -> Vec<String> {
     names.iter().filter(|n| has(n)).map(|n| address(n)).collect()
 }
 
+/// The picture in the tab of the browser.
+pub(crate) fn icon() -> String {
+    address("poststelle.svg")
+}
+
 /// The script for comfort, if embedded.
 pub(crate) fn script() -> Option<String> {
     has("htmx.min.js").then(|| address("htmx.min.js"))

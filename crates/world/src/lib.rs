@@ -7,6 +7,7 @@
 //! Guarantees: everything follows from a seed; only loopback is used; nothing here is on the way of a real
 //! message. Does not: pretend to be secure. Passwords and keys made here are for demonstration only.
 
+pub mod conformance;
 pub mod day;
 pub mod fachverfahren;
 pub mod far_side;

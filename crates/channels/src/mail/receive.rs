@@ -70,6 +70,23 @@ impl MailReceiver {
         Ok(found)
     }
 
+    /// Refuses the recipients of one tenant too many (452): the sender brings them in a transaction of their own.
+    async fn fits(&self, envelope: &Envelope, tenant: TenantId) -> Verdict {
+        let cap = self.hub.limits().tenants_per_transaction;
+        if envelope.recipients.len() < cap {
+            return Ok(());
+        }
+        let mut seen = vec![tenant];
+        for earlier in &envelope.recipients {
+            if let Some((tenant, _)) = self.resolve(&earlier.address).await.map_err(|e| later(&e))?
+                && !seen.contains(&tenant)
+            {
+                seen.push(tenant);
+            }
+        }
+        if seen.len() <= cap { Ok(()) } else { Err(refusal(&AcceptError::TooManyTenants { cap })) }
+    }
+
     /// The tenant in whose name an authenticated principal may send from this address.
     async fn may_send_as(&self, identity: &Identity, from: &Address) -> Result<Option<TenantId>, StoreError> {
         let Ok(principal) = identity.0.parse::<PrincipalId>() else { return Ok(None) };
@@ -140,7 +157,7 @@ impl Receiver for MailReceiver {
             return Ok(());
         }
         match self.resolve(&recipient.address).await {
-            Ok(Some(_)) => Ok(()),
+            Ok(Some((tenant, _))) => self.fits(envelope, tenant).await,
             Ok(None) => Err(Reply::new(550, (5, 1, 1), "Unknown recipient; this server does not relay")),
             Err(error) => Err(later(&error)),
         }

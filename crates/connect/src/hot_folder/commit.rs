@@ -9,11 +9,14 @@
 //! visible, the package's name before the call is answered. Entries in different phases share each sync; a
 //! single hand-over pays three, many at once pay less than one each. A failed sync fails only those who
 //! waited for it, and each hears whether its package may be visible.
+//! A sync of the whole file system also waits for what others wrote there (a backup, say). When that takes
+//! long, the group asks for files to be synced one by one for a while ([`Group::calm`]).
 //! Does not: keep a thread while nothing waits. There is one group per file system, so that a mount that
 //! hangs holds up only its own.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -53,6 +56,30 @@ pub(crate) struct Group(Mutex<Waiting>);
 struct Waiting {
     entries: Vec<Entry>,
     running: bool,
+    noise: Noise,
+}
+
+/// How long syncs of the whole file system take.
+#[derive(Default)]
+struct Noise {
+    /// Sliding mean, seconds.
+    mean: f64,
+    /// Until then files are synced one by one.
+    until: Option<Instant>,
+}
+
+/// Above this mean, seconds, syncing files one by one is the better way.
+const NOISY: f64 = 0.006;
+
+impl Noise {
+    fn heard(&mut self, took: Duration, now: Instant) {
+        self.mean += (took.as_secs_f64() - self.mean) / 8.0;
+        if self.mean > NOISY {
+            // The longer it took, the longer we stay away; then the mean starts anew.
+            self.until = Some(now + (took * 200).clamp(Duration::from_secs(5), Duration::from_secs(600)));
+            self.mean = 0.0;
+        }
+    }
 }
 
 /// Clears the flag also when the loop panics, so that the next call starts a new one.
@@ -89,6 +116,11 @@ impl Group {
         answer.await.unwrap_or_else(|_| Err(Trouble::Visible(io::Error::other("interrupted"))))
     }
 
+    /// Is a sync of the whole file system the better way just now?
+    pub fn calm(&self) -> bool {
+        self.lock().noise.until.is_none_or(|until| Instant::now() >= until)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,18 +140,24 @@ impl Group {
                     return;
                 }
             }
-            let failed = sync(&going).err();
+            let start = Instant::now();
+            let synced = sync(&going);
+            if matches!(synced, Ok(Durable::Whole)) {
+                let now = Instant::now();
+                self.lock().noise.heard(now - start, now);
+            }
+            let failed = synced.err();
             going = going.into_iter().filter_map(|entry| entry.go_on(failed.as_ref())).collect();
         }
     }
 }
 
-/// Makes durable what all entries wait for.
-fn sync(entries: &[Entry]) -> io::Result<()> {
-    let Some(oldest) = entries.iter().min_by_key(|entry| entry.place.opened) else { return Ok(()) };
-    if oldest.place.durable == Durable::Whole {
-        // The handle opened first has seen every error since; one file system, one call.
-        return sync_whole(&oldest.place.handle);
+/// Makes durable what all entries wait for; says how.
+fn sync(entries: &[Entry]) -> io::Result<Durable> {
+    let whole = entries.iter().filter(|entry| entry.place.durable == Durable::Whole);
+    if let Some(oldest) = whole.min_by_key(|entry| entry.place.opened) {
+        // The handle opened first has seen every error since; one file system, one call for all.
+        return sync_whole(&oldest.place.handle).map(|()| Durable::Whole);
     }
     let mut dirs = Vec::new();
     for entry in entries {
@@ -132,7 +170,7 @@ fn sync(entries: &[Entry]) -> io::Result<()> {
     }
     dirs.sort_unstable();
     dirs.dedup();
-    dirs.into_iter().try_for_each(|dir| sync_dir(dir))
+    dirs.into_iter().try_for_each(|dir| sync_dir(dir)).map(|()| Durable::Each)
 }
 
 impl Entry {
@@ -195,5 +233,26 @@ impl Entry {
             Some(probe) if !probe.go_on(step, &self.key) => Err(Trouble::Stopped(step)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_neighbour_is_avoided_for_a_while() {
+        let (mut noise, now) = (Noise::default(), Instant::now());
+        for _ in 0..1000 {
+            noise.heard(Duration::from_millis(3), now);
+        }
+        noise.heard(Duration::from_millis(20), now);
+        assert!(noise.until.is_none(), "one slow sync is no noise");
+        noise.heard(Duration::from_secs(2), now);
+        assert_eq!(noise.until, Some(now + Duration::from_secs(400)));
+        for _ in 0..12 {
+            noise.heard(Duration::from_millis(8), now);
+        }
+        assert_eq!(noise.until, Some(now + Duration::from_secs(5)));
     }
 }

@@ -103,7 +103,7 @@ pub struct HotFolder {
     each: bool,
     opened: AtomicU64,
     active: Active,
-    groups: Mutex<HashMap<u64, Arc<Group>>>,
+    groups: Arc<Groups>,
 }
 
 impl HotFolder {
@@ -150,11 +150,6 @@ impl HotFolder {
         .await
     }
 
-    fn group(&self, device: u64) -> Arc<Group> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(groups.entry(device).or_default())
-    }
-
     fn opened(&self) -> u64 {
         self.opened.fetch_add(1, Ordering::Relaxed)
     }
@@ -171,11 +166,12 @@ impl HotFolder {
         let start = {
             let (roots, root, opened) = (self.roots.clone(), root.to_owned(), self.opened());
             let (key, ids) = (file_key.clone(), Arc::clone(&cx.ids));
-            let (active, probe, each) = (Arc::clone(&self.active), self.probe.clone(), self.each);
+            let (active, probe) = (Arc::clone(&self.active), self.probe.clone());
+            let (groups, each) = (Arc::clone(&self.groups), self.each);
             tokio::task::spawn_blocking(move || {
                 allowed(&roots, &root)?;
                 let mut place = Place::open(&root, opened)?;
-                if each {
+                if each || !groups.of(place.device).calm() {
                     place.durable = Durable::Each;
                 }
                 Ok::<_, Refused>(Disk::begin(place, key, ids.as_ref(), &active, probe)?)
@@ -192,7 +188,7 @@ impl HotFolder {
             }
         };
         let mine = own.as_ref().map(|own| own.build.clone());
-        let group = self.group(place.device);
+        let group = self.groups.of(place.device);
         let done =
             group.finish(Arc::clone(&place), file_key.clone(), record, own, self.probe.clone()).await?;
         if repeated || mine.is_some_and(|mine| mine != done.build) {
@@ -200,6 +196,17 @@ impl HotFolder {
             let _ = tokio::task::spawn_blocking(move || place.remove_losers(&file_key, &winner)).await;
         }
         Ok(done)
+    }
+}
+
+/// One group per file system.
+#[derive(Default)]
+struct Groups(Mutex<HashMap<u64, Arc<Group>>>);
+
+impl Groups {
+    fn of(&self, device: u64) -> Arc<Group> {
+        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(groups.entry(device).or_default())
     }
 }
 

@@ -42,7 +42,7 @@ struct Data<'a> {
 /// The body for one delivery. `base` is the address of the REST API without a slash at its end.
 pub(crate) async fn body(out: &Outgoing, key: &IdempotencyKey, base: &str) -> Result<Vec<u8>, ChannelError> {
     let source = format!("{base}/tenants/{}", out.message.tenant);
-    let link = format!("{source}/messages/{}", out.message.id);
+    let link = format!("{base}/messages/{}/{}", out.message.tenant, out.message.id);
     let original = format!("{link}/original");
     let parts = out.content.parts(0).await?;
     let rows = parts.iter().take(MAX_PARTS).map(|part| {

@@ -202,3 +202,26 @@ fn nothing_secret_is_printed() {
         assert!(text.ends_with("Key(redacted)"), "{text}");
     }
 }
+
+#[test]
+fn a_passphrase_opens_only_with_its_salt_and_cost() {
+    use poststelle_crypto::keys::PassphraseKey;
+    use poststelle_crypto::password::Cost;
+    let cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
+    let key = |phrase: &[u8], salt, cost| PassphraseKey::derive(phrase, salt, cost).unwrap();
+    let tenant = TenantKey::generate().unwrap();
+    let wrapped = tenant.wrapped_by(&key(b"lange genug", &[1; 16], cost), "t").unwrap();
+    assert!(TenantKey::from_wrapped(&key(b"lange genug", &[1; 16], cost), "t", &wrapped).is_ok());
+    let other = Cost { passes: 2, ..cost };
+    for wrong in [
+        key(b"lange genuG", &[1; 16], cost),
+        key(b"lange genug", &[2; 16], cost),
+        key(b"lange genug", &[1; 16], other),
+    ] {
+        assert!(TenantKey::from_wrapped(&wrong, "t", &wrapped).is_err());
+        assert_eq!(format!("{wrong:?}"), "PassphraseKey(redacted)");
+    }
+    assert!(TenantKey::from_wrapped(&key(b"lange genug", &[1; 16], cost), "u", &wrapped).is_err());
+    let costly = Cost { memory_kib: 1 << 30, ..cost };
+    assert!(PassphraseKey::derive(b"lange genug", &[1; 16], costly).is_err());
+}

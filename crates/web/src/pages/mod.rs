@@ -24,6 +24,8 @@ pub(crate) struct Frame {
     pub(crate) title: String,
     /// Style sheets in order.
     pub(crate) styles: Vec<String>,
+    /// Picture in the browser's tab.
+    pub(crate) icon: String,
     /// Script for comfort.
     pub(crate) script: Option<String>,
     /// Who is signed in; `None` = nobody, then no menu.
@@ -48,7 +50,14 @@ impl Frame {
             reads_mail: !p.signed.access.reading_tenants().is_empty(),
             is_operator: p.signed.access.is_operator(),
         });
-        Self { title: title.into(), styles: assets::styles(), script: assets::script(), person, active }
+        Self {
+            title: title.into(),
+            styles: assets::styles(),
+            icon: assets::icon(),
+            script: assets::script(),
+            person,
+            active,
+        }
     }
 
     /// Marks the current entry of the menu.

@@ -129,6 +129,21 @@ pub(crate) fn note(about: String, reason: &Reason, since: Timestamp) -> Note {
     }
 }
 
+/// The target of a lane (`<tenant>/mail:<domain>`, `<tenant>/connector:<id>`) in words.
+fn target(lane: &str, name: impl Fn(TenantId) -> String) -> String {
+    let (tenant, target) = match lane.split_once('/') {
+        Some((tenant, target)) => (tenant.parse().ok().map(name), target),
+        None => (None, lane),
+    };
+    let words = match target.split_once(':') {
+        Some(("mail", domain)) => format!("„E-Mail an {domain}“"),
+        Some(("connector", id)) => format!("„Übergabeziel {id}“"),
+        _ => format!("„{target}“"),
+    };
+    let words = text::line(&words, 300);
+    tenant.map_or_else(|| words.clone(), |tenant| format!("{words} ({tenant})"))
+}
+
 fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -> OperatorPage {
     let name = |id: TenantId| status.tenants.get(&id).cloned().unwrap_or_else(|| id.to_string());
     let troubles = status
@@ -158,10 +173,11 @@ fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -
         .open_lanes()
         .into_iter()
         .map(|(lane, until, reason)| {
-            let args = [("lane", lane.as_str()), ("until", &until.berlin())];
+            let target = target(&lane, name);
+            let args = [("lane", target.as_str()), ("until", &until.berlin())];
             Note {
-                about: lane.clone(),
                 sentence: texts::say("PST-HUB-0005", &args),
+                about: target,
                 since: reason.as_ref().map(texts::sentence).unwrap_or_default(),
                 who: reason.as_ref().map(|r| texts::who_acts(r.fault)).unwrap_or_default(),
                 code: reason.map(|r| r.code.as_str().to_owned()).unwrap_or_default(),

@@ -72,7 +72,8 @@ fn settled(entry: &Entry, view: &MessageView) -> bool {
         && !view.deliveries.is_empty()
         && view.deliveries.iter().all(|d| !d.delivery.state.is_open())
         && wanted.is_none_or(|wanted| {
-            let to_mail = |d: &&poststelle_hub::view::DeliveryView| matches!(d.delivery.target, Target::Mail { .. });
+            let to_mail =
+                |d: &&poststelle_hub::view::DeliveryView| matches!(d.delivery.target, Target::Mail { .. });
             view.deliveries.iter().find(to_mail).is_some_and(|d| d.delivery.state == wanted)
         })
 }
@@ -144,7 +145,8 @@ impl Account<'_> {
                     }
                 }
                 Target::Mail { .. } => {
-                    self.report.forwarded += u64::from(delivery.state.is_delivered() || !d.delivery.foreign_id.is_empty());
+                    self.report.forwarded +=
+                        u64::from(delivery.state.is_delivered() || !d.delivery.foreign_id.is_empty());
                     self.report.forwarded_confirmed += u64::from(delivery.state == DeliveryState::Confirmed);
                     self.report.forwarded_failed += u64::from(delivery.state == DeliveryState::Rejected);
                     if let Expect::Forwarded(state) = entry.expect
@@ -209,7 +211,8 @@ pub(super) async fn account(world: &World, ledger: &Ledger) -> DayReport {
         }
         account.report.accepted += 1;
         account.report.octets += entry.size;
-        let tenants: HashSet<&str> = entry.to.iter().filter_map(|a| a.rsplit_once('@')).map(|(_, d)| d).collect();
+        let tenants: HashSet<&str> =
+            entry.to.iter().filter_map(|a| a.rsplit_once('@')).map(|(_, d)| d).collect();
         if entry.ids.len() != tenants.len() {
             account.wrong(entry, format_args!("{} tenants, {} messages", tenants.len(), entry.ids.len()));
         }

@@ -18,7 +18,8 @@ use crate::far_side::Fault;
 use crate::letters::{Letter, Letters, Malformed, Topic, Wish, huge};
 use crate::load::{Load, Shot, client, route};
 use crate::places::data::{
-    FORWARD_AWAY, FORWARD_DELAYED, FORWARD_DELIVERED, FORWARD_FAILED, FORWARDING_TENANT, Forward, INTAKE_TENANT,
+    FORWARD_AWAY, FORWARD_DELAYED, FORWARD_DELIVERED, FORWARD_FAILED, FORWARDING_TENANT, Forward,
+    INTAKE_TENANT,
 };
 
 /// Longest wait for one answer.
@@ -68,7 +69,8 @@ impl Play<'_> {
 
     /// Sends letters over a few connections and notes the answers.
     async fn send(&mut self, letters: Vec<(Letter, Expect)>) {
-        let mut entries: Vec<Entry> = letters.iter().map(|(l, expect)| Entry::of(l, expect.clone())).collect();
+        let mut entries: Vec<Entry> =
+            letters.iter().map(|(l, expect)| Entry::of(l, expect.clone())).collect();
         let shots: Vec<Shot> = letters.iter().map(|(l, _)| l.shot()).collect();
         let answers: Arc<Mutex<Vec<(u64, Outcome)>>> = Arc::default();
         let heard = Arc::clone(&answers);
@@ -95,7 +97,8 @@ impl Play<'_> {
 
     async fn morning(&mut self) {
         self.step("Morgenpost", "Bürgerinnen und Bürger, Gerichte, Firmen schreiben").await;
-        let boxes: Vec<String> = self.world.settled.tenants.iter().flat_map(|t| t.addresses.clone()).collect();
+        let boxes: Vec<String> =
+            self.world.settled.tenants.iter().flat_map(|t| t.addresses.clone()).collect();
         let mut letters = Vec::new();
         for n in 0..self.day.letters {
             // Every box gets something before one gets a second letter.
@@ -149,13 +152,16 @@ impl Play<'_> {
     async fn strange(&mut self) {
         self.step("Ungewöhnliche Dateinamen", "Umlaute, Emoji, ../../etc/passwd, NUL.txt").await;
         let to = format!("meldebehoerde@{}", domain(FORWARDING_TENANT));
-        let hostile = self.letters.hostile(&[&to]);
+        let wish = Wish { topic: Some(Topic::Residence), hostile: true, ..Wish::default() };
+        let hostile = self.letters.wished(&[&to], &wish);
         self.send(vec![(hostile, Expect::Application)]).await;
 
         self.step("Fehlerhafte Nachrichten", "sie werden gekennzeichnet und gehen trotzdem weiter").await;
         let to = format!("poststelle@{}", domain("vorpommern-greifswald"));
-        let broken: Vec<_> =
-            Malformed::ALL.into_iter().map(|how| (self.letters.malformed(how, &[&to]), Expect::Placed)).collect();
+        let broken: Vec<_> = Malformed::ALL
+            .into_iter()
+            .map(|how| (self.letters.malformed(how, &[&to]), Expect::Placed))
+            .collect();
         self.send(broken).await;
     }
 
@@ -272,7 +278,8 @@ impl Play<'_> {
             }
             Err(error) => entry.said = error.to_string(),
         }
-        entry.attachments = body.digests().map(poststelle_crypto::digest::Digests::sha256_hex).into_iter().collect();
+        entry.attachments =
+            body.digests().map(poststelle_crypto::digest::Digests::sha256_hex).into_iter().collect();
         self.ledger.entries.push(entry);
     }
 }
@@ -325,7 +332,8 @@ async fn post(web: SocketAddr, token: &str, key: &str, octets: &[u8]) -> std::io
         stream.take(1024 * 1024).read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
-    let answer = timeout(ANSWER, talk).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let answer =
+        timeout(ANSWER, talk).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
     let status = answer.lines().next().unwrap_or_default().to_owned();
     let json = answer.find('{').zip(answer.rfind('}')).and_then(|(from, to)| answer.get(from..=to));
     let json: serde_json::Value = serde_json::from_str(json.unwrap_or("null"))?;

@@ -94,7 +94,12 @@ impl WebhookSite {
         let key = MacKey::new(decoded.as_deref().unwrap_or(secret)).map_err(io::Error::other)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared { key, seen: Mutex::default(), changed: watch::channel(0).0, healed: watch::channel(0).0 });
+        let shared = Arc::new(Shared {
+            key,
+            seen: Mutex::default(),
+            changed: watch::channel(0).0,
+            healed: watch::channel(0).0,
+        });
         let routes = Router::new()
             .route("/ereignis", post(take))
             .layer(DefaultBodyLimit::max(BODY_CAP))
@@ -240,7 +245,8 @@ fn verify(key: &MacKey, headers: &HeaderMap, body: &[u8]) -> Result<(String, i64
     }
     let timestamp = text("webhook-timestamp").ok_or(bad("Webhook-Timestamp is missing"))?;
     let seconds: i64 = timestamp.parse().map_err(|_| bad("Webhook-Timestamp is no number"))?;
-    let signatures = text("webhook-signature").ok_or((StatusCode::UNAUTHORIZED, "Webhook-Signature is missing"))?;
+    let signatures =
+        text("webhook-signature").ok_or((StatusCode::UNAUTHORIZED, "Webhook-Signature is missing"))?;
     let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
     let right = signatures
         .split(' ')

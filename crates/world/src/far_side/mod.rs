@@ -24,8 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use fault::{Fault, Step};
 use fault::Faults;
+pub use fault::{Fault, Step};
 pub use report::{ReportAction, ReportSent};
 
 /// How much is kept of each mail.
@@ -175,7 +175,8 @@ impl FarSide {
             server: watch::channel(None).0,
             config: Arc::new(config),
         });
-        let reporter = tokio::spawn(report::send_all(Arc::downgrade(&shared), orders, shared.server.subscribe()));
+        let reporter =
+            tokio::spawn(report::send_all(Arc::downgrade(&shared), orders, shared.server.subscribe()));
         let far = Self { addr, shared, accepting: Mutex::default(), reporter };
         far.open(listener);
         Ok(far)

@@ -179,7 +179,10 @@ fn octets(order: &Order, n: u64) -> Option<Vec<u8>> {
     };
     let (class, subject, detail) = status;
     let notice = dsn::Notice {
-        from: Mailbox { name: Some("Mail Delivery System".to_owned()), address: format!("MAILER-DAEMON@{domain}") },
+        from: Mailbox {
+            name: Some("Mail Delivery System".to_owned()),
+            address: format!("MAILER-DAEMON@{domain}"),
+        },
         to: Mailbox { name: None, address: order.to.to_string() },
         message_id: format!("bericht.{n}@{domain}"),
         date: MORNING.0 / 1_000_000 + i64::try_from(n).unwrap_or(0),

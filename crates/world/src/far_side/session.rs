@@ -76,7 +76,8 @@ impl Receiver for Office {
     }
 
     async fn data(&self, envelope: Envelope) -> Result<Box<dyn Sink>, Reply> {
-        let faults = |step| envelope.recipients.iter().find_map(|r| self.shared.fault(r.address.as_str(), step));
+        let faults =
+            |step| envelope.recipients.iter().find_map(|r| self.shared.fault(r.address.as_str(), step));
         match faults(Step::Data) {
             Some(Fault::DataLater) => return Err(later()),
             Some(Fault::DataRefused) => return Err(Reply::new(554, (5, 7, 1), "Nachricht abgelehnt")),
@@ -151,7 +152,8 @@ impl Sink for Inbox {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&chunk);
         }
-        let room = if self.shared.keep == Keep::Whole { usize::MAX } else { HEAD.saturating_sub(self.octets.len()) };
+        let room =
+            if self.shared.keep == Keep::Whole { usize::MAX } else { HEAD.saturating_sub(self.octets.len()) };
         self.octets.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
         Ok(())
     }

@@ -300,7 +300,11 @@ impl Read for Huge {
 }
 
 impl AsyncRead for Huge {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let n = self.read(buf.initialize_unfilled())?;
         buf.advance(n);
         Poll::Ready(Ok(()))

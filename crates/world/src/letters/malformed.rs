@@ -79,7 +79,8 @@ impl Malformed {
         compose::field(&mut head, "To", &format!("<{to}>"));
         compose::field(&mut head, "Subject", &compose::words(subject, ' '));
         compose::field(&mut head, "MIME-Version", "1.0");
-        let text = "Guten Tag,\n\ndiese Nachricht ist fehlerhaft, und das ist Absicht.\n\nMit freundlichen Grüßen\n";
+        let text =
+            "Guten Tag,\n\ndiese Nachricht ist fehlerhaft, und das ist Absicht.\n\nMit freundlichen Grüßen\n";
         let plain = compose::text(text, "plain", TextStyle::Utf8Quoted);
         let file = File {
             name: "Anlage.pdf".to_owned(),

@@ -108,6 +108,8 @@ pub struct Wish {
     pub urgent: bool,
     /// A mail inside.
     pub nested: bool,
+    /// With every name that breaks programs: about 22 small attachments.
+    pub hostile: bool,
 }
 
 /// A row of letters.
@@ -165,7 +167,10 @@ impl Letters {
         let mut letter = self.begin(to, wish);
         let size = wish.size.unwrap_or_else(|| self.size());
         let mut files = Vec::new();
-        if size > 6_000 {
+        if wish.hostile {
+            letter.kind = Kind::Hostile;
+            files = self.hostile_files();
+        } else if size > 6_000 {
             let count = usize::try_from(self.chance.between(1, 4)).unwrap_or(1);
             let mut left = size.saturating_sub(3_000) * 57 / 78;
             for i in (0..count).rev() {
@@ -188,17 +193,17 @@ impl Letters {
 
     /// The next letter with every name that breaks programs; about 22 small attachments.
     pub fn hostile(&mut self, to: &[&str]) -> Letter {
-        let mut letter = self.begin(to, &Wish::default());
-        letter.kind = Kind::Hostile;
-        let files: Vec<File> = names::hostile()
+        self.wished(to, &Wish { hostile: true, ..Wish::default() })
+    }
+
+    fn hostile_files(&mut self) -> Vec<File> {
+        names::hostile()
             .into_iter()
             .map(|(name, naming, shape)| {
                 let size = usize::try_from(self.chance.between(40, 4_000)).unwrap_or(40);
                 File { name, naming, ..self.file(shape, size) }
             })
-            .collect();
-        self.finish(&mut letter, &files, None, false);
-        letter
+            .collect()
     }
 
     /// The next letter without Date, Subject, Message-ID and From.
@@ -287,7 +292,11 @@ impl Letters {
         };
         let mut out = Vec::new();
         let date = self.at.in_berlin("%a, %d %b %Y %H:%M:%S %z");
-        compose::field(&mut out, "Received", &format!("from [127.0.0.1] by ausgang.example with ESMTP; {date}"));
+        compose::field(
+            &mut out,
+            "Received",
+            &format!("from [127.0.0.1] by ausgang.example with ESMTP; {date}"),
+        );
         compose::field(&mut out, "Date", &date);
         compose::field(&mut out, "Message-ID", &format!("<{}>", letter.message_id));
         let (given, family) = (chance.word(&words::GIVEN), chance.word(&words::FAMILY));
@@ -319,7 +328,8 @@ impl Letters {
                 });
             }
             if let Some(inner) = inner {
-                let mut part = b"Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n".to_vec();
+                let mut part =
+                    b"Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n".to_vec();
                 part.extend_from_slice(&inner.octets);
                 parts.push(part);
                 letter.attachments.extend(inner.attachments.iter().cloned());

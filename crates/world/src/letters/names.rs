@@ -8,9 +8,22 @@ use crate::seed::Seed;
 /// An ordinary name without extension.
 pub(super) fn ordinary(chance: &mut Seed) -> String {
     let stem = chance.word(&[
-        "Lageplan", "Bauzeichnung", "Statik", "Vollmacht", "Bescheid", "Kontoauszug", "Geburtsurkunde", "Foto Grundstück",
-        "Anlage K1", "Klageschrift", "Stellungnahme", "Rechnung", "Gebührenbescheid", "Übersichtsplan",
-        "Grundbuchauszug", "Mietvertrag",
+        "Lageplan",
+        "Bauzeichnung",
+        "Statik",
+        "Vollmacht",
+        "Bescheid",
+        "Kontoauszug",
+        "Geburtsurkunde",
+        "Foto Grundstück",
+        "Anlage K1",
+        "Klageschrift",
+        "Stellungnahme",
+        "Rechnung",
+        "Gebührenbescheid",
+        "Übersichtsplan",
+        "Grundbuchauszug",
+        "Mietvertrag",
     ]);
     match chance.below(3) {
         0 => stem.to_owned(),

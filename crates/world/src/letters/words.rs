@@ -7,14 +7,45 @@ use crate::seed::Seed;
 
 /// Given names.
 pub const GIVEN: [&str; 18] = [
-    "Wilma", "Hinnerk", "Antje", "Jörg", "Käthe", "Fiete", "Grit", "Söhnke", "Frauke", "Hauke", "Jürgen", "Bärbel",
-    "Swantje", "Malte", "Heinz-Günter", "Ayşe", "Zoë", "Björn",
+    "Wilma",
+    "Hinnerk",
+    "Antje",
+    "Jörg",
+    "Käthe",
+    "Fiete",
+    "Grit",
+    "Söhnke",
+    "Frauke",
+    "Hauke",
+    "Jürgen",
+    "Bärbel",
+    "Swantje",
+    "Malte",
+    "Heinz-Günter",
+    "Ayşe",
+    "Zoë",
+    "Björn",
 ];
 
 /// Family names, plainly invented.
 pub const FAMILY: [&str; 18] = [
-    "Beispiel", "Muster", "Probe", "Platzhalter", "Testmann", "Exempel", "Fiktiv", "Vordruck", "Mustermöller",
-    "Beispielsen", "Probst-Muster", "Strohmann", "Lückenfüller", "Vorbild", "Jedermann", "Großmuster", "Niemand",
+    "Beispiel",
+    "Muster",
+    "Probe",
+    "Platzhalter",
+    "Testmann",
+    "Exempel",
+    "Fiktiv",
+    "Vordruck",
+    "Mustermöller",
+    "Beispielsen",
+    "Probst-Muster",
+    "Strohmann",
+    "Lückenfüller",
+    "Vorbild",
+    "Jedermann",
+    "Großmuster",
+    "Niemand",
     "Straßenbeispiel",
 ];
 
@@ -102,14 +133,24 @@ impl Topic {
             Self::Objection => format!("Widerspruch gegen Bescheid vom {day:02}.{month:02}.2026"),
             Self::Dog => "Anmeldung Hund – Hundesteuer".to_owned(),
             Self::Zoning => "Einwendung B-Plan Nr. 12 „Seeblick“".to_owned(),
-            Self::Extension => format!("Antrag auf Fristverlängerung, Ihr Schreiben vom {day:02}.{month:02}.2026"),
-            Self::Court => format!("Aktenzeichen {} K {n}/26: Verwaltungsstreitverfahren", chance.between(1, 16)),
+            Self::Extension => {
+                format!("Antrag auf Fristverlängerung, Ihr Schreiben vom {day:02}.{month:02}.2026")
+            }
+            Self::Court => {
+                format!("Aktenzeichen {} K {n}/26: Verwaltungsstreitverfahren", chance.between(1, 16))
+            }
             Self::Registry => "Bitte um Geburtsurkunde".to_owned(),
             Self::Residence => "Ummeldung nach Umzug".to_owned(),
             Self::Invoice => format!("Rechnung RE-2026-{n:05}"),
             Self::PublicOrder => format!("Anhörung Ordnungswidrigkeit, Kassenzeichen 26{n:06}"),
             Self::Other => chance
-                .word(&["Schönen Gruß vom See", "Frage", "Straßenlaterne defekt", "Re: Re: WG: Anfrage", "Danke!"])
+                .word(&[
+                    "Schönen Gruß vom See",
+                    "Frage",
+                    "Straßenlaterne defekt",
+                    "Re: Re: WG: Anfrage",
+                    "Danke!",
+                ])
                 .to_owned(),
         }
     }
@@ -140,7 +181,9 @@ pub fn person(writer: Writer, chance: &mut Seed) -> (String, String) {
             let domain = chance.word(&["post.example", "mail-am-see.example", "buerger.example"]);
             (format!("{given} {family}"), format!("{local}@{domain}"))
         }
-        Writer::Lawyer => (format!("Kanzlei {family} & Partner"), format!("{local}@kanzlei-{}.example", ascii(family))),
+        Writer::Lawyer => {
+            (format!("Kanzlei {family} & Partner"), format!("{local}@kanzlei-{}.example", ascii(family)))
+        }
         Writer::Court => {
             let (name, domain) = match chance.below(3) {
                 0 => ("Verwaltungsgericht Schwerin", "vg-schwerin.justiz.example"),

@@ -72,7 +72,8 @@ const MAYOR: MailboxData = MailboxData { name: "Bürgermeister", locals: &["buer
 const BUILD: MailboxData = MailboxData { name: "Bauamt", locals: &["bauamt", "bauleitplanung"] };
 const ORDER: MailboxData = MailboxData { name: "Ordnungsamt", locals: &["ordnungsamt"] };
 const REGISTRY: MailboxData = MailboxData { name: "Standesamt", locals: &["standesamt"] };
-const RESIDENCE: MailboxData = MailboxData { name: "Meldebehörde", locals: &["meldebehoerde", "buergerbuero"] };
+const RESIDENCE: MailboxData =
+    MailboxData { name: "Meldebehörde", locals: &["meldebehoerde", "buergerbuero"] };
 const TREASURY: MailboxData = MailboxData { name: "Kämmerei", locals: &["kaemmerei", "rechnung"] };
 
 const LARGE: &[MailboxData] = &[POST, BUILD, ORDER, REGISTRY, RESIDENCE, TREASURY];
@@ -164,7 +165,12 @@ pub const ADMINISTRATIONS: &[AdministrationData] = &[
         slug: "amt-malchin",
         name: "Amt Malchin am Kummerower See",
         tenants: &[
-            TenantData { slug: "malchin", name: "Stadt Malchin", mailboxes: LARGE, applications: &[RESIDENTS] },
+            TenantData {
+                slug: "malchin",
+                name: "Stadt Malchin",
+                mailboxes: LARGE,
+                applications: &[RESIDENTS],
+            },
             village("basedow", "Gemeinde Basedow"),
             village("gielow", "Gemeinde Gielow"),
             village("kummerow", "Gemeinde Kummerow"),

@@ -60,7 +60,8 @@ pub(super) fn rules(slug: &str, t: &Targets<'_>) -> Vec<Planned> {
             all.push((name, format!("msg.subject.contains(\"{word}\")"), vec![Some(action)]));
         }
     }
-    let building = "msg.subject.contains(\"Bauantrag\") || msg.subject.contains(\"Bauvoranfrage\")".to_owned();
+    let building =
+        "msg.subject.contains(\"Bauantrag\") || msg.subject.contains(\"Bauvoranfrage\")".to_owned();
     let residents = "msg.subject.contains(\"Ummeldung\") || msg.subject.contains(\"Geburtsurkunde\") \
          || msg.recipients.exists(r, r.startsWith(\"meldebehoerde@\"))"
         .to_owned();

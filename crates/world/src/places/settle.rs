@@ -8,7 +8,8 @@ use poststelle_hub::Hub;
 use poststelle_hub::directory::DirectoryError;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, PrincipalId, Role, Rule, RuleId, TenantId, Who,
+    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, PrincipalId, Role, Rule, RuleId, TenantId,
+    Who,
 };
 use poststelle_store::{Scope, StoreError, access, tenants};
 use serde_json::json;
@@ -110,7 +111,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn administration(&self, data: &AdministrationData, settled: &mut Settled) -> Result<(), SettleError> {
+    async fn administration(
+        &self,
+        data: &AdministrationData,
+        settled: &mut Settled,
+    ) -> Result<(), SettleError> {
         let mut tx = self.hub.db().read(Scope::System).await?;
         let known = tenants::administrations(&mut tx).await?;
         tx.rollback().await?;
@@ -162,7 +167,11 @@ impl Work<'_> {
     }
 
     /// The tenant with its mandate.
-    async fn tenant(&self, data: &TenantData, administration: AdministrationId) -> Result<TenantId, SettleError> {
+    async fn tenant(
+        &self,
+        data: &TenantData,
+        administration: AdministrationId,
+    ) -> Result<TenantId, SettleError> {
         let mut tx = self.hub.db().read(Scope::System).await?;
         let found = tenants::all(&mut tx).await?.into_iter().find(|t| t.slug == data.slug).map(|t| t.id);
         tx.rollback().await?;
@@ -197,7 +206,8 @@ impl Work<'_> {
         tx.rollback().await?;
         let mut addresses = Vec::new();
         for mailbox in data.mailboxes {
-            let found: Option<MailboxId> = boxes.iter().find(|(_, name, _)| name == mailbox.name).map(|b| b.0);
+            let found: Option<MailboxId> =
+                boxes.iter().find(|(_, name, _)| name == mailbox.name).map(|b| b.0);
             let mailbox_id = match found {
                 Some(mailbox_id) => mailbox_id,
                 None => self.hub.add_mailbox(id, mailbox.name, self.who).await?,
@@ -213,7 +223,8 @@ impl Work<'_> {
         let mut applications: Vec<(String, ConnectorId)> = Vec::new();
         for name in data.applications {
             let path = self.settlement.dir.join("uebergabe").join(data.slug).join(folder_name(name));
-            std::fs::create_dir_all(&path).map_err(|source| SettleError::Folder { path: path.clone(), source })?;
+            std::fs::create_dir_all(&path)
+                .map_err(|source| SettleError::Folder { path: path.clone(), source })?;
             let connector = match connectors.iter().find(|c| c.name == *name) {
                 Some(connector) => connector.id,
                 None => {
@@ -328,9 +339,7 @@ impl Work<'_> {
 }
 
 fn grants(post: Post, tenants: &[TenantId], desks: &[(String, DeskId)]) -> Vec<Grant> {
-    let whole = |role| {
-        move |tenant: &TenantId| Grant { role, place: Place::Tenant { tenant: *tenant } }
-    };
+    let whole = |role| move |tenant: &TenantId| Grant { role, place: Place::Tenant { tenant: *tenant } };
     match post {
         Post::Admin => tenants.iter().map(whole(Role::TenantAdmin)).collect(),
         Post::Clerk => tenants.iter().map(whole(Role::Clerk)).collect(),
@@ -351,8 +360,22 @@ fn folder_name(application: &str) -> String {
 /// Three words and a number, the same for the same seed and name.
 fn password(seed: u64, login: &str) -> String {
     const WORDS: [&str; 16] = [
-        "kranich", "schilf", "heide", "boddenwind", "leuchtturm", "fischbroetchen", "kopfsteinpflaster", "allee",
-        "backstein", "segelboot", "hering", "sanddorn", "findling", "moor", "kreide", "steilufer",
+        "kranich",
+        "schilf",
+        "heide",
+        "boddenwind",
+        "leuchtturm",
+        "fischbroetchen",
+        "kopfsteinpflaster",
+        "allee",
+        "backstein",
+        "segelboot",
+        "hering",
+        "sanddorn",
+        "findling",
+        "moor",
+        "kreide",
+        "steilufer",
     ];
     let mixed = login.bytes().fold(seed, |n, b| n.wrapping_mul(0x0100_0000_01b3) ^ u64::from(b));
     let mut chance = Seed::new(mixed);

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! The world against a whole hub: SQLite and files in a temporary folder, everything on loopback.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "it/house.rs"]
+mod house;
+
+#[path = "it/conformance.rs"]
+mod conformance;
+#[path = "it/day.rs"]
+mod day;
+#[path = "it/far_side.rs"]
+mod far_side;
+#[path = "it/webhook.rs"]
+mod webhook;

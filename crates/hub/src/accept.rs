@@ -295,6 +295,8 @@ impl Intake {
             accepted.push(Accepted { tenant: lane.tenant, message: lane.message, repeated: false });
         }
         let fresh = change.messages.len() as u64;
+        let young: Vec<(Message, String)> =
+            change.messages.iter().map(|m| (m.message.clone(), m.wrapped_key.clone())).collect();
         if fresh > 0 {
             let ids: Vec<(TenantId, MessageId)> =
                 change.messages.iter().map(|m| (m.message.tenant, m.message.id)).collect();
@@ -309,6 +311,9 @@ impl Intake {
                     return Err(error.into());
                 }
             }
+        }
+        for (message, wrapped) in young {
+            hub.recent.accepted(message, &wrapped);
         }
         let label = ChannelLabel { channel: channel.as_str().to_owned() };
         hub.metrics.accepted.get_or_create(&label).inc_by(fresh);

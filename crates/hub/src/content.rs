@@ -128,7 +128,14 @@ pub struct StoredContent {
     pub(crate) message: Message,
     pub(crate) db: poststelle_store::Db,
     pub(crate) opener: Arc<dyn Opener>,
+    /// Its parts, when this node just found them.
+    pub(crate) parts: Option<Arc<[Part]>>,
+    /// The whole, when it is small and was read once: a hand-over reads the original and every part.
+    pub(crate) whole: tokio::sync::OnceCell<Bytes>,
 }
+
+/// Up to this size a message is read in one piece and kept while it is worked on, bytes.
+const SMALL: u64 = 1024 * 1024;
 
 pub(crate) fn store_error(error: &StoreError) -> ChannelError {
     ChannelError { retry: error.retry(), reason: error.reason(), after: None }
@@ -143,6 +150,22 @@ impl StoredContent {
         let name = poststelle_store::blob::name(self.message.tenant, self.message.id, self.message.blob);
         let len = u64::try_from(self.message.size).unwrap_or(0);
         BlobReader::open(Arc::clone(&self.store), name, &self.key, len).await
+    }
+
+    /// The whole of a small message, read once.
+    async fn small(&self) -> Result<Option<Bytes>, ChannelError> {
+        if u64::try_from(self.message.size).unwrap_or(u64::MAX) > SMALL - 64 * 1024 {
+            return Ok(None);
+        }
+        let whole = self
+            .whole
+            .get_or_try_init(|| async {
+                let mut reader = self.reader().await?;
+                reader.at(0).await
+            })
+            .await
+            .map_err(|e| store_error(&e))?;
+        Ok((whole.len() as u64 == u64::try_from(self.message.size).unwrap_or(u64::MAX)).then(|| whole.clone()))
     }
 
     /// Octets `start..end` of the original.
@@ -168,20 +191,28 @@ impl StoredContent {
 #[async_trait]
 impl Content for StoredContent {
     async fn original(&self) -> Result<Octets, ChannelError> {
+        if let Some(whole) = self.small().await? {
+            return Ok(stream::iter([Ok(whole)]).boxed());
+        }
         let reader = self.reader().await.map_err(|e| store_error(&e))?;
         let end = reader.len();
         Ok(Self::range(reader, 0, end))
     }
 
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError> {
-        let reader = self.reader().await.map_err(|e| store_error(&e))?;
         let start = u64::try_from(part.start).unwrap_or(0);
         let end = start.saturating_add(u64::try_from(part.len).unwrap_or(0));
-        if end > reader.len() {
+        if end > u64::try_from(self.message.size).unwrap_or(0) {
             let reason = Reason::new("PST-HUB-0002", Fault::Operator).with("part", part.n);
             return Err(ChannelError::never(reason));
         }
-        let raw = Self::range(reader, start, end);
+        let raw = match self.small().await? {
+            Some(whole) => {
+                let bounds = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
+                stream::iter([Ok(whole.slice(bounds))]).boxed()
+            }
+            None => Self::range(self.reader().await.map_err(|e| store_error(&e))?, start, end),
+        };
         if part.encoding == Encoding::Identity {
             return Ok(raw);
         }
@@ -209,6 +240,10 @@ impl Content for StoredContent {
     }
 
     async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError> {
+        if let Some(parts) = &self.parts {
+            let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+            return Ok(parts.iter().skip(skip).take(1000).cloned().collect());
+        }
         let load = async {
             let mut tx = self.db.read(poststelle_store::Scope::Tenant(self.message.tenant)).await?;
             poststelle_store::messages::parts(&mut tx, self.message.tenant, self.message.id, offset, 1000).await

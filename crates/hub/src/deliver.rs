@@ -17,7 +17,7 @@ use poststelle_model::{
 };
 use poststelle_store::jobs::{Job, NewJob};
 use poststelle_store::messages::{self, Delivery, Receipt};
-use poststelle_store::{Scope, StoreError, tenants};
+use poststelle_store::{Scope, StoreError};
 use serde_json::json;
 
 use crate::accept::{AcceptError, NewIntake};
@@ -54,12 +54,15 @@ impl Hub {
         if !delivery.state.is_open() {
             return Ok(done());
         }
-        let inspection = messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default();
-        let connector = match &delivery.target {
-            Target::Connector { connector } => tenants::get_connector(&mut tx, tenant, *connector).await?,
-            _ => None,
+        let inspection = match self.recent.get(delivery.message).and_then(|k| k.opened) {
+            Some((inspection, _)) => inspection,
+            None => Arc::new(messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default()),
         };
         tx.rollback().await?;
+        let connector = match &delivery.target {
+            Target::Connector { connector } => self.connector(tenant, *connector).await?,
+            _ => None,
+        };
         let now = self.clock.now();
         if now >= delivery.expires_at {
             let reason = delivery

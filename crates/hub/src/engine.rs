@@ -218,8 +218,12 @@ impl Engine {
             _ => return self.unknown(job).await,
         };
         let processed = job.kind == "process";
+        let opened = change.inspections.first().zip(change.parts.first()).map(|(i, p)| (i.1, i.2.clone(), p.2.clone()));
         match hub.committer.commit(change).await {
             Ok(()) => {
+                if let Some((id, inspection, parts)) = opened {
+                    hub.recent.processed(id, &inspection, &parts);
+                }
                 if processed {
                     hub.metrics.processed.inc();
                     let took = hub.clock.now().since(job.created_at);

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use poststelle_model::{Clock, Ids, Message, MessageId, TenantId, Timestamp};
+use poststelle_model::{Clock, ConnectorId, Ids, Message, MessageId, TenantId, Timestamp};
 use poststelle_store::blob::BlobStore;
 use poststelle_store::keys::Keys;
-use poststelle_store::tenants::Tenant;
+use poststelle_store::tenants::{Connector, Tenant};
 use poststelle_store::{Db, Scope, StoreError, messages, tenants};
 use tokio::sync::{Notify, Semaphore};
 
@@ -18,6 +18,7 @@ use crate::content::{Opener, StoredContent};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
+use crate::recent::Recent;
 use crate::routing::{RuleSet, SharedRules};
 
 /// Numbers that can be set.
@@ -109,6 +110,8 @@ pub struct Hub {
     pub(crate) limits: Limits,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    pub(crate) recent: Recent,
+    connectors: RwLock<HashMap<(TenantId, ConnectorId), (Timestamp, Arc<Connector>)>>,
     rules: RwLock<HashMap<TenantId, (Timestamp, SharedRules)>>,
     rows: RwLock<HashMap<TenantId, (Timestamp, Arc<Tenant>)>>,
 }
@@ -139,6 +142,8 @@ impl Hub {
             limits: parts.limits,
             health: Health::default(),
             metrics: Metrics::default(),
+            recent: Recent::default(),
+            connectors: RwLock::default(),
             rules: RwLock::default(),
             rows: RwLock::default(),
         })
@@ -260,18 +265,47 @@ impl Hub {
         Ok(set)
     }
 
+    /// A connector, at most two seconds old; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connector(&self, tenant: TenantId, id: ConnectorId) -> Result<Option<Arc<Connector>>, StoreError> {
+        let now = self.clock.now();
+        let key = (tenant, id);
+        if let Some((at, row)) = self.connectors.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key)
+            && now.since(*at) < CACHE
+        {
+            return Ok(Some(Arc::clone(row)));
+        }
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let Some(row) = tenants::get_connector(&mut tx, tenant, id).await?.map(Arc::new) else { return Ok(None) };
+        self.connectors
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(key, (now, Arc::clone(&row)));
+        Ok(Some(row))
+    }
+
     /// A message with access to its octets.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not there or its key was destroyed.
     pub async fn content(&self, tenant: TenantId, id: MessageId) -> Result<(Message, StoredContent), StoreError> {
-        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let message =
-            messages::get(&mut tx, tenant, id).await?.ok_or_else(|| StoreError::NotFound(format!("message {id}")))?;
-        let wrapped = messages::wrapped_key(&mut tx, tenant, id)
-            .await?
-            .ok_or_else(|| StoreError::NotFound(format!("key of message {id}")))?;
-        tx.rollback().await?;
+        let known = self.recent.get(id).filter(|k| k.message.tenant == tenant);
+        let (message, wrapped, parts) = match known {
+            Some(k) => ((*k.message).clone(), k.wrapped.to_string(), k.opened.map(|o| o.1)),
+            None => {
+                let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+                let message = messages::get(&mut tx, tenant, id)
+                    .await?
+                    .ok_or_else(|| StoreError::NotFound(format!("message {id}")))?;
+                let wrapped = messages::wrapped_key(&mut tx, tenant, id)
+                    .await?
+                    .ok_or_else(|| StoreError::NotFound(format!("key of message {id}")))?;
+                tx.rollback().await?;
+                (message, wrapped, None)
+            }
+        };
         let tenant_key = self.keys.tenant(&self.db, tenant).await?;
         let key = Keys::blob_key(&tenant_key, tenant, id, &wrapped, message.blob)?;
         let opener = self
@@ -283,6 +317,8 @@ impl Hub {
             message: message.clone(),
             db: self.db.clone(),
             opener: Arc::clone(opener),
+            parts,
+            whole: tokio::sync::OnceCell::new(),
         };
         Ok((message, content))
     }

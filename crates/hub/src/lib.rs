@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod notice;
 pub mod people;
 mod process;
+mod recent;
 pub mod routing;
 pub mod texts;
 pub mod view;

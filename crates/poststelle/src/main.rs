@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 mod admin;
+mod backup;
 mod bench;
 mod config;
 mod crash;
@@ -14,6 +15,7 @@ mod demo;
 mod house;
 mod reference;
 mod telemetry;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,6 +88,30 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Backs up database and blobs while the nodes go on working. The root key is not in it.
+    Backup {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// New folder.
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Restores a backup into an empty installation and names what may be lost.
+    Restore {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Folder of the backup.
+        dir: PathBuf,
+        /// A newer checkpoint (signed note) of a tenant's log: tells how many entries are missing.
+        #[arg(long)]
+        known_checkpoint: Vec<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Moves tenants between installations.
+    #[command(subcommand)]
+    Tenant(transfer::TenantCommand),
     /// Measures.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -196,6 +222,11 @@ async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Balance { config, json } => admin::balance(&Config::load(&config.config)?, json).await,
         Command::Verify { config, json } => admin::verify(&Config::load(&config.config)?, json).await,
+        Command::Backup { config, dir, json } => backup::backup(&Config::load(&config.config)?, &dir, json).await,
+        Command::Restore { config, dir, known_checkpoint, json } => {
+            backup::restore(&Config::load(&config.config)?, &dir, &known_checkpoint, json).await
+        }
+        Command::Tenant(command) => transfer::run(command).await,
         Command::Bench(BenchCommand::Accept(args)) => bench::accept(args).await,
         Command::Bench(BenchCommand::Flow(args)) => bench::flow(args).await,
         Command::Bench(BenchCommand::Crash(args)) => crash::run(args).await,

@@ -458,6 +458,14 @@ pub(crate) fn int(row: &AnyRow, i: usize) -> Result<i64, StoreError> {
     Ok(row.try_get(i)?)
 }
 
+/// Column `i` as a JSON text or number.
+pub(crate) fn json(row: &AnyRow, i: usize) -> Result<serde_json::Value, StoreError> {
+    match row.try_get::<i64, _>(i) {
+        Ok(number) => Ok(number.into()),
+        Err(_) => Ok(row.try_get::<String, _>(i)?.into()),
+    }
+}
+
 /// Reads column `i` as an id or another parseable word.
 pub(crate) fn parse<T: std::str::FromStr>(
     row: &AnyRow,

@@ -7,6 +7,7 @@
 //! synced. Payloads never pass through SQL. It knows no protocol and decides nothing.
 
 pub mod access;
+pub mod backup;
 pub mod balance;
 pub mod blob;
 mod bulk;
@@ -19,6 +20,7 @@ pub mod messages;
 pub mod migrate;
 pub mod sql;
 pub mod tenants;
+pub mod transfer;
 
 pub use bulk::Value;
 pub use db::{Db, DbConfig, Dialect, Scope, StoreError, Tx};

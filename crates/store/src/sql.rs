@@ -62,6 +62,9 @@ statements! {
     PRINCIPAL_SUCCESS = "UPDATE principals SET failures = 0, locked_until = 0 WHERE id = $1";
     PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
     PRINCIPAL_NAMES = "SELECT id, name FROM principals WHERE kind = 'person' ORDER BY name LIMIT 10000";
+    /// A name for timelines, not an account.
+    PRINCIPAL_REMEMBER = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version) \
+        VALUES ($1, $2, $3, $4, '', '', 0, 0, 0, {now}, 1) ON CONFLICT DO NOTHING";
     GRANT_INSERT = "INSERT INTO grants (principal_id, role, place, tenant_id, object_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     GRANT_DELETE = "DELETE FROM grants WHERE principal_id = $1 AND role = $2 AND place = $3 AND tenant_id = $4 AND object_id = $5";
     /// Grants that are backed today: the installation's, services', and people's under a valid mandate of their Administration.
@@ -133,9 +136,18 @@ statements! {
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
     CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
+    BACKUP_BLOBS = "SELECT m.tenant_id, m.id, m.blob_id, m.size FROM messages m JOIN message_keys k ON k.tenant_id = m.tenant_id AND k.message_id = m.id \
+        WHERE (m.tenant_id, m.id) > ($1, $2) ORDER BY m.tenant_id, m.id LIMIT $3";
+    BACKUP_MESSAGES = "SELECT tenant_id, COUNT(*) FROM messages GROUP BY tenant_id";
+    BACKUP_ENTRIES = "SELECT tenant_id, COUNT(*) FROM evidence GROUP BY tenant_id";
+    CHECKPOINT_ROOT = "SELECT root FROM checkpoints WHERE tenant_id = $1 AND size = $2";
+    SESSION_END_ALL = "DELETE FROM sessions WHERE created_at <= $1";
+
     LEASE_TAKE = "INSERT INTO leases (name, holder, fence, until) VALUES ($1, $2, 1, {now} + $3) ON CONFLICT (name) DO UPDATE SET \
         holder = excluded.holder, fence = CASE WHEN leases.holder = excluded.holder THEN leases.fence ELSE leases.fence + 1 END, until = excluded.until \
         WHERE leases.holder = excluded.holder OR leases.until < {now}";
+    LEASE_PUT = "INSERT INTO leases (name, holder, fence, until) VALUES ($1, '', $2, 0) ON CONFLICT (name) DO UPDATE SET \
+        fence = CASE WHEN leases.fence > excluded.fence THEN leases.fence ELSE excluded.fence END";
     LEASE_GET = "SELECT holder, fence, until FROM leases WHERE name = $1";
     LEASE_DROP = "UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2";
 
@@ -216,6 +228,7 @@ inserts! {
 #[must_use]
 pub fn built() -> Vec<(String, String)> {
     let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
+    all.extend(crate::transfer::built());
     for width in (0..=7).map(|power| 1_usize << power) {
         all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));
         all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));

@@ -19,5 +19,7 @@ mod rows;
 mod scale;
 #[path = "it/statements.rs"]
 mod statements;
+#[path = "it/transfer.rs"]
+mod transfer;
 #[path = "it/walls.rs"]
 mod walls;

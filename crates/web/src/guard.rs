@@ -9,7 +9,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -31,6 +31,7 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     let program = !is_for_people(&path);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id, method = %request.method(), route);
+    let reloads = request.headers().contains_key("hx-request");
     let began = web.now();
     let foreign = !program && !is_own(request.method(), request.headers());
     let answer = async {
@@ -46,11 +47,24 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     .instrument(span)
     .await;
     let mut answer = in_words(answer, program);
+    if reloads {
+        leave_whole(&mut answer);
+    }
     protect(answer.headers_mut(), web.config().secure_cookies);
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, id);
     }
     answer
+}
+
+/// A part of a page that reloads itself cannot show the sign-in: the browser goes there as a whole.
+fn leave_whole(answer: &mut Response) {
+    if answer.status().is_redirection()
+        && let Some(place) = answer.headers_mut().remove("location")
+    {
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        answer.headers_mut().insert("hx-redirect", place);
+    }
 }
 
 fn is_for_people(path: &str) -> bool {
@@ -122,24 +136,28 @@ fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Who asks: the peer, or what a believed proxy says of it. IPv6 addresses are counted by their /64.
-pub(crate) fn client(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> String {
-    let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return String::new() };
-    let mut address = peer.ip().to_canonical();
-    if web.config().proxies.contains(&address) {
-        // From the right: the first one that is not one of our proxies.
-        let named = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
-        let named: Vec<IpAddr> =
-            named.flat_map(|v| v.split(',')).filter_map(|a| a.trim().parse().ok()).collect();
-        if let Some(outside) = named.iter().rev().find(|a| !web.config().proxies.contains(a)) {
-            address = outside.to_canonical();
-        }
+/// Who asks: the peer, or what a believed proxy says of it.
+pub(crate) fn address(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+    let peer = peer.ip().to_canonical();
+    if !web.config().proxies.contains(&peer) {
+        return Some(peer);
     }
+    // From the right: the first one that is not one of our proxies.
+    let named = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+    let named: Vec<IpAddr> = named.flat_map(|v| v.split(',')).filter_map(|a| a.trim().parse().ok()).collect();
+    let outside = named.iter().rev().find(|a| !web.config().proxies.contains(a));
+    Some(outside.map_or(peer, IpAddr::to_canonical))
+}
+
+/// The key under which tries of an address are counted: an IPv6 client owns its whole /64.
+pub(crate) fn counted(address: Option<IpAddr>) -> String {
     match address {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let s = v6.segments();
-            format!("{:x}:{:x}:{:x}:{:x}::/64", s[0], s[1], s[2], s[3])
+        None => String::new(),
+        Some(IpAddr::V4(v4)) => v4.to_string(),
+        Some(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
 }

@@ -14,6 +14,8 @@ mod intake;
 mod log;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/secrets.rs"]
+mod secrets;
 #[path = "it/sign_in.rs"]
 mod sign_in;
 #[path = "it/texts.rs"]

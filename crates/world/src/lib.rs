@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! The world outside, simulated: for the demo, for tests and for measuring.
 //!
+//! * [`places`]: authorities of Mecklenburg-Vorpommern, their people, desks, connectors and rules
 //! * [`letters`]: German mail as it comes, from harmless to hostile, and the mail of the benches
+//! * [`far_side`]: mail servers of others, with faults on demand and delivery reports
+//! * [`fachverfahren`]: specialist applications behind a hot folder or a webhook
 //! * [`load`]: sends many mails over few connections and measures
+//! * [`day`]: the scripted day of the demo, accounted for to the last mail
+//! * [`conformance`]: what every channel must keep
 //!
 //! Guarantees: everything follows from a seed; only loopback is used; nothing here is on the way of a real
 //! message. Does not: pretend to be secure. Passwords and keys made here are for demonstration only.

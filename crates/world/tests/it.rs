@@ -11,5 +11,7 @@ mod conformance;
 mod day;
 #[path = "it/far_side.rs"]
 mod far_side;
+#[path = "it/oracle.rs"]
+mod oracle;
 #[path = "it/webhook.rs"]
 mod webhook;

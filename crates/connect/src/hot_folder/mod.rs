@@ -289,7 +289,7 @@ impl Channel for HotFolder {
             max_size: 1 << 40,
             confirms: Confirms::AtOnce,
             idempotent: true,
-            parallel: 32,
+            parallel: 64,
         }
     }
 

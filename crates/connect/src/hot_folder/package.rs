@@ -197,7 +197,7 @@ impl Disk {
         slip.set_modified(system_time(at))?;
         if each {
             slip.sync_all()?;
-            for dir in [&self.dir.join("teile"), &self.dir, &self.place.builds] {
+            for dir in [&self.dir.join("teile"), &self.dir] {
                 sync_dir(dir)?;
             }
         }

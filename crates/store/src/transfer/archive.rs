@@ -102,9 +102,15 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block);
-        let sum: u32 =
-            block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
-        if header.cksum().ok() != Some(sum) || header.as_ustar().is_none() || header.entry_type() != EntryType::Regular {
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
+            .sum();
+        if header.cksum().ok() != Some(sum)
+            || header.as_ustar().is_none()
+            || header.entry_type() != EntryType::Regular
+        {
             return damaged("the head of an entry cannot be read");
         }
         let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();

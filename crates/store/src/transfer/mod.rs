@@ -167,15 +167,18 @@ impl Manifest {
         let kdf = value.get("kdf").cloned().unwrap_or_default();
         let number = |name: &str| kdf.get(name).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
         let read = || {
-            let salt = unhex(kdf.get("salt")?.as_str()?).ok()?;
             Some(Self {
                 schema: value.get("schema")?.as_i64()?,
                 program: text("program")?,
                 created: text("created")?,
                 tenant: text("tenant")?.parse().ok()?,
                 export: text("export")?,
-                salt: salt.get(..16)?.try_into().ok()?,
-                cost: Cost { memory_kib: number("memory_kib")?, passes: number("passes")?, lanes: number("lanes")? },
+                salt: unhex(kdf.get("salt")?.as_str()?).ok()?,
+                cost: Cost {
+                    memory_kib: number("memory_kib")?,
+                    passes: number("passes")?,
+                    lanes: number("lanes")?,
+                },
                 tenant_key: text("tenant_key")?,
                 archive_key: text("archive_key")?,
             })
@@ -185,8 +188,12 @@ impl Manifest {
 }
 
 /// Derives the key on a thread of its own: it takes a while.
-async fn passphrase_key(passphrase: &[u8], salt: [u8; 16], cost: Cost) -> Result<PassphraseKey, TransferError> {
-    let passphrase = poststelle_crypto::Zeroizing::new(passphrase.to_vec());
+async fn passphrase_key(
+    passphrase: &[u8],
+    salt: [u8; 16],
+    cost: Cost,
+) -> Result<PassphraseKey, TransferError> {
+    let passphrase = zeroize::Zeroizing::new(passphrase.to_vec());
     let derived = tokio::task::spawn_blocking(move || PassphraseKey::derive(&passphrase, &salt, cost)).await;
     Ok(derived.map_err(|e| StoreError::Config(e.to_string()))??)
 }

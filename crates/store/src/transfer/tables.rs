@@ -162,7 +162,10 @@ impl Table {
     fn select(&self) -> String {
         let order = self.order();
         let after = crate::bulk::list(2, self.key.len());
-        format!("SELECT {} FROM {} AND ({order}) > {after} ORDER BY {order} LIMIT {PAGE}", self.columns, self.from)
+        format!(
+            "SELECT {} FROM {} AND ({order}) > {after} ORDER BY {order} LIMIT {PAGE}",
+            self.columns, self.from
+        )
     }
 
     /// Names of the columns, without the table's.
@@ -197,22 +200,16 @@ impl Table {
             rows.push(map);
         }
         if let Some(last) = rows.last() {
-            *after = self
-                .key
-                .iter()
-                .map(|key| match key {
-                    Text(name) => Value::Text(super::text(last, name.rsplit('.').next().unwrap_or(name))?).into_ok(),
-                    Int(name) => Value::Int(super::number(last, name)?).into_ok(),
-                })
-                .collect::<Result<_, TransferError>>()?;
+            let mut next = Vec::with_capacity(self.key.len());
+            for key in self.key {
+                next.push(match key {
+                    Text(name) => Value::Text(super::text(last, name.rsplit('.').next().unwrap_or(name))?),
+                    Int(name) => Value::Int(super::number(last, name)?),
+                });
+            }
+            *after = next;
         }
         Ok(rows)
-    }
-}
-
-impl Value {
-    fn into_ok(self) -> Result<Self, TransferError> {
-        Ok(self)
     }
 }
 

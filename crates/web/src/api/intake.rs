@@ -11,13 +11,13 @@
 //! earlier one (`conflicts_with`).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -29,8 +29,10 @@ use poststelle_model::people::{Grant, Place};
 use poststelle_model::{ChannelKind, Direction, Fault, MailboxId, Reason, Role, TenantId, Who};
 use poststelle_store::{Scope, messages, tenants};
 use serde::Serialize;
+use tracing::Instrument;
 
 use crate::error::Refusal;
+use crate::guard;
 use crate::session::Client;
 use crate::text;
 use crate::web::Web;
@@ -91,7 +93,7 @@ pub(crate) async fn take(
         recipients: BTreeMap::from([(tenant, said.mailbox.iter().map(ToString::to_string).collect())]),
         transport: Transport {
             sender: said.sender,
-            peer: peer(&extensions, &signed),
+            peer: peer(&signed, guard::address(&web, &headers, &extensions)),
             media_type: said.media_type,
             ..Transport::default()
         },
@@ -103,8 +105,9 @@ pub(crate) async fn take(
     let hub = web.shared_hub();
     let stream = body.into_data_stream();
     let length = said.length;
-    let accepted =
-        tokio::spawn(async move { store(&hub, new, stream, length).await }).await.map_err(|_| {
+    let accepted = tokio::spawn(async move { store(&hub, new, stream, length).await }.in_current_span())
+        .await
+        .map_err(|_| {
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Reason::new("PST-WEB-0007", Fault::Operator))
         })??;
     answer(web.hub(), &accepted, keyed).await
@@ -211,12 +214,10 @@ async fn mailbox(
     }
 }
 
-fn peer(extensions: &Extensions, signed: &SignedIn) -> String {
+/// Name of the client and where it called from.
+fn peer(signed: &SignedIn, address: Option<IpAddr>) -> String {
     let name = text::line(&signed.name, 100);
-    match extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(peer)) => format!("{name} ({peer})"),
-        None => name,
-    }
+    address.map_or_else(|| name.clone(), |address| format!("{name} ({address})"))
 }
 
 async fn store(

@@ -13,7 +13,7 @@ use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
 use serde::Deserialize;
 
 use super::messages::{colour, standing};
-use super::{Frame, page};
+use super::{Frame, Refresh, page};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
 use crate::error::Refusal;
 use crate::session::Person;
@@ -52,7 +52,7 @@ struct MessagePage {
     processed: bool,
     here: String,
     toggle: String,
-    auto: bool,
+    poll: String,
 }
 
 struct Fact {
@@ -127,8 +127,7 @@ pub(crate) async fn show(
     let view = web.hub().message_view(&person.signed.access, tenant, id).await?;
     let body = read_body(&web, &view).await;
     let base = format!("/nachrichten/{tenant}/{id}");
-    let auto = !wanted.auto.is_empty();
-    let on = format!("{base}?auto=1");
+    let refresh = Refresh::new(&base, &wanted.auto);
     let subject = match view.inspection.as_ref().map(|i| text::line(&i.subject, 300)) {
         Some(subject) if !subject.is_empty() => subject,
         Some(_) => "(ohne Betreff)".to_owned(),
@@ -172,10 +171,10 @@ pub(crate) async fn show(
         receipts: receipts(&view),
         deliveries: view.deliveries.into_iter().map(handover).collect(),
         waiting: view.waiting,
-        toggle: if auto { base.clone() } else { on.clone() },
-        here: if auto { on } else { base.clone() },
+        here: refresh.here,
+        toggle: refresh.toggle,
+        poll: refresh.poll,
         base,
-        auto,
     };
     Ok(page(StatusCode::OK, &template))
 }

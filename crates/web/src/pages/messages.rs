@@ -12,7 +12,7 @@ use poststelle_store::tenants::Tenant;
 use poststelle_store::{Scope, StoreError};
 use serde::Deserialize;
 
-use super::{Frame, page};
+use super::{Frame, Refresh, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -32,12 +32,9 @@ struct MessagesPage {
     older: String,
     /// Address of the newest page; empty = this is it.
     newest: String,
-    /// Address of this page.
     here: String,
-    /// Reloads by itself, because the person asked for it.
-    auto: bool,
-    /// Same page with or without reloading by itself.
     toggle: String,
+    poll: String,
 }
 
 struct Choice {
@@ -104,9 +101,8 @@ pub(crate) async fn list(
         }
         lines = in_words(&web, tenant.id, found).await?;
     }
-    let auto = !asked.auto.is_empty() && before.is_none();
-    let join = if here.contains('?') { '&' } else { '?' };
-    let on = format!("{here}{join}auto=1");
+    // Older pages do not change.
+    let refresh = Refresh::new(&here, if before.is_none() { &asked.auto } else { "" });
     let template = MessagesPage {
         frame: Frame::new("Nachrichten", "/nachrichten", Some(&person)),
         tenant_name: chosen.map(|t| t.name.clone()).unwrap_or_default(),
@@ -121,9 +117,9 @@ pub(crate) async fn list(
         lines,
         older,
         newest,
-        toggle: if auto { here.clone() } else { on.clone() },
-        here: if auto { on } else { here },
-        auto,
+        here: refresh.here,
+        toggle: refresh.toggle,
+        poll: refresh.poll,
     };
     Ok(page(StatusCode::OK, &template))
 }

@@ -98,7 +98,7 @@ pub(crate) async fn submit(
     let login: String = fields.login.trim().chars().take(200).collect();
     let refused = |status: StatusCode, error: String| {
         let template = SignInPage {
-            frame: Frame::new("Anmelden", "", None),
+            frame: Frame::new("Fehler beim Anmelden", "", None),
             next: local(&fields.weiter).to_owned(),
             login: login.clone(),
             error,
@@ -111,7 +111,7 @@ pub(crate) async fn submit(
         return Ok(wrong());
     }
     let now = web.now();
-    let address = guard::client(&web, &headers, &extensions);
+    let address = guard::counted(guard::address(&web, &headers, &extensions));
     let name = login.to_lowercase();
     let taken = web
         .by_address()

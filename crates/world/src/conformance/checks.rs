@@ -182,7 +182,10 @@ impl Suite<'_> {
         };
         let patience = if noted { self.patience() } else { Duration::from_millis(100) };
         match tokio::time::timeout(patience, look).await {
-            Ok((1, words)) if noted => Ok(words.lines().next().unwrap_or_default().to_owned()),
+            Ok((1, words)) if noted => {
+                let subject = words.lines().find(|l| l.to_lowercase().starts_with("subject:"));
+                Ok(subject.unwrap_or_default().to_owned())
+            }
             Ok((1, _)) => Err("told, but the timeline does not say so".to_owned()),
             Ok((n, _)) => Err(format!("told {n} times")),
             Err(_) => Err(format!("the sender was not told; {}", self.now(id).await)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use poststelle_mail::smtp::client::{Mail, Outcome};
 use poststelle_mail::smtp::{Address, Recipient};
+use poststelle_model::Ids;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -194,7 +195,8 @@ impl Play<'_> {
         let to = tenant.poststelle();
         let wish = Wish { topic: Some(Topic::Building), size: Some(60_000), ..Wish::default() };
         let letter = self.letters.wished(&[&to], &wish);
-        let key = format!("antrag-{}-{}", self.day.seed, letter.n);
+        // A day may be played again on the same hub: the key must be new then.
+        let key = format!("antrag-{}", Ids::next(self.world.hub.ids()).simple());
         let mut entry = Entry::of(&letter, Expect::Application);
         let mut answers = Vec::new();
         for _ in 0..2 {

@@ -151,14 +151,14 @@ pub fn check(folder: &Path) -> Result<Package, PackageError> {
         plain(file)?;
         let (found_size, found) = digest(&folder.join(file)).map_err(read(file))?;
         if found_size != size {
-            return Err(differs(file, size, found_size));
+            return Err(differs(file, &size, &found_size));
         }
         if found != sha256 {
-            return Err(differs(file, sha256, found));
+            return Err(differs(file, &sha256, &found));
         }
         octets += size;
         if !expected.insert(file.to_owned()) {
-            return Err(differs(file, "one part", "two parts"));
+            return Err(differs(file, &"one part", &"two parts"));
         }
     }
     for file in files(folder, "").map_err(read("the folder"))? {
@@ -170,7 +170,7 @@ pub fn check(folder: &Path) -> Result<Package, PackageError> {
     Ok(package)
 }
 
-fn differs(file: &str, said: impl ToString, found: impl ToString) -> PackageError {
+fn differs(file: &str, said: &dyn ToString, found: &dyn ToString) -> PackageError {
     PackageError::Differs { file: file.to_owned(), said: said.to_string(), found: found.to_string() }
 }
 

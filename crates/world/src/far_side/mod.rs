@@ -314,7 +314,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, phase: watch::Receiv
             accepted = listener.accept() => {
                 let Ok((stream, peer)) = accepted else {
                     // No descriptors left: others must end first.
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
                 n += 1;

@@ -91,9 +91,8 @@ impl Settlement {
         for data in ADMINISTRATIONS {
             work.administration(data, &mut settled).await?;
         }
-        let everybody: Vec<Grant> = Vec::new();
-        let operator = work.person(OPERATOR.0, OPERATOR.1, "person", None, &everybody, &mut settled).await?;
-        hub.grant(operator, Grant { role: Role::Operator, place: Place::Installation }, &who).await?;
+        let operator = [Grant { role: Role::Operator, place: Place::Installation }];
+        work.person(OPERATOR.0, OPERATOR.1, None, &operator, &mut settled).await?;
         if let Some(login) = settled.logins.last_mut() {
             "Betrieb".clone_into(&mut login.role);
         }
@@ -144,7 +143,7 @@ impl Work<'_> {
         }
         for person in data.people {
             let grants = grants(person.post, &ids, &desks);
-            self.person(person.login, person.name, "person", Some((id, data.slug)), &grants, settled).await?;
+            self.person(person.login, person.name, Some((id, data.slug)), &grants, settled).await?;
             if let Some(login) = settled.logins.last_mut() {
                 login.role = match person.post {
                     Post::Admin => "Administration".to_owned(),
@@ -286,19 +285,31 @@ impl Work<'_> {
         &self,
         login: &str,
         name: &str,
-        kind: &str,
         administration: Option<(AdministrationId, &str)>,
         grants: &[Grant],
         settled: &mut Settled,
-    ) -> Result<PrincipalId, SettleError> {
+    ) -> Result<(), SettleError> {
         let password = password(self.settlement.seed, login);
         let id = match self.principal(login).await? {
             Some(id) => id,
             None => {
                 let home = administration.map(|(id, _)| id);
-                self.hub.add_principal(login, name, kind, home, Some(&password), self.who).await?
+                self.hub.add_principal(login, name, "person", home, Some(&password), self.who).await?
             }
         };
+        self.grant(id, grants).await?;
+        settled.logins.push(Login {
+            login: login.to_owned(),
+            password,
+            name: name.to_owned(),
+            role: String::new(),
+            administration: administration.map(|(_, slug)| slug.to_owned()).unwrap_or_default(),
+        });
+        Ok(())
+    }
+
+    /// Grants what is not held yet.
+    async fn grant(&self, id: PrincipalId, grants: &[Grant]) -> Result<(), SettleError> {
         let mut tx = self.hub.db().read(Scope::System).await?;
         let held = access::access(&mut tx, id, self.hub.clock().now()).await?.grants;
         tx.rollback().await?;
@@ -307,14 +318,7 @@ impl Work<'_> {
                 self.hub.grant(id, *grant, self.who).await?;
             }
         }
-        settled.logins.push(Login {
-            login: login.to_owned(),
-            password,
-            name: name.to_owned(),
-            role: String::new(),
-            administration: administration.map(|(_, slug)| slug.to_owned()).unwrap_or_default(),
-        });
-        Ok(id)
+        Ok(())
     }
 
     async fn principal(&self, login: &str) -> Result<Option<PrincipalId>, SettleError> {
@@ -332,7 +336,7 @@ impl Work<'_> {
             }
         };
         let place = Place::Tenant { tenant: tenant.id };
-        self.hub.grant(id, Grant { role: Role::Intake, place }, self.who).await?;
+        self.grant(id, &[Grant { role: Role::Intake, place }]).await?;
         let token = self.hub.create_token(id, tenant.id, "Vorführung", TOKEN_VALID, self.who).await?;
         Ok(IntakeToken { tenant: tenant.id, slug: tenant.slug.clone(), token: token.reveal().to_owned() })
     }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! What this node saw of young messages, so that the next step need not ask the database again.
+//!
+//! Only what never changes is kept: the message, its wrapped key, its first
+//! inspection, a short list of parts. Bounded in number; a miss is a read, never
+//! an error. What may change (deliveries, connectors, rights) is always read.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use poststelle_model::{Message, MessageId, Part};
+use poststelle_store::messages::Inspection;
+
+/// Messages kept.
+const CAP: usize = 4096;
+/// Longest list of parts kept.
+const PARTS: usize = 64;
+
+/// What is known of one message.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Its wrapped key.
+    pub wrapped: Arc<str>,
+    /// Its first inspection and its parts, once processed.
+    pub opened: Option<(Arc<Inspection>, Arc<[Part]>)>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    known: HashMap<MessageId, Known>,
+    order: VecDeque<MessageId>,
+}
+
+/// The young messages of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(Mutex<Store>);
+
+impl Recent {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Remembers an accepted message. Only after its commit.
+    pub fn accepted(&self, message: Message, wrapped: &str) {
+        let id = message.id;
+        let mut store = self.lock();
+        if store.order.len() >= CAP
+            && let Some(old) = store.order.pop_front()
+        {
+            store.known.remove(&old);
+        }
+        store.order.push_back(id);
+        store.known.insert(id, Known { message: Arc::new(message), wrapped: wrapped.into(), opened: None });
+    }
+
+    /// Remembers what the process step committed.
+    pub fn processed(&self, id: MessageId, inspection: &Inspection, parts: &[Part]) {
+        if parts.len() > PARTS {
+            return;
+        }
+        if let Some(known) = self.lock().known.get_mut(&id) {
+            known.opened = Some((Arc::new(inspection.clone()), parts.into()));
+        }
+    }
+
+    /// What is known.
+    pub fn get(&self, id: MessageId) -> Option<Known> {
+        self.lock().known.get(&id).cloned()
+    }
+}

@@ -131,7 +131,11 @@ fn parse(stored: &str) -> Result<(Cost, PasswordHash)> {
 ///
 /// # Errors
 /// [`CryptoError::PasswordTooLong`] above 1024 bytes, [`CryptoError::PasswordCost`] for a cost outside the caps.
-pub(crate) fn derive_key(cost: Cost, password: &[u8], salt: &[u8; SALT_LEN]) -> Result<Zeroizing<[u8; HASH_LEN]>> {
+pub(crate) fn derive_key(
+    cost: Cost,
+    password: &[u8],
+    salt: &[u8; SALT_LEN],
+) -> Result<Zeroizing<[u8; HASH_LEN]>> {
     check_length(password)?;
     derive(cost, password, salt).map(Zeroizing::new)
 }

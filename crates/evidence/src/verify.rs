@@ -3,9 +3,9 @@
 
 use poststelle_crypto::digest::{hex, sha256};
 use poststelle_model::{Subject, TenantId};
+use poststelle_proof::checkpoint;
 use poststelle_proof::merkle::{self, Frontier};
 use poststelle_proof::note::VerifierKey;
-use poststelle_proof::checkpoint;
 use poststelle_store::evidence::{self, Entry};
 use poststelle_store::{Db, Scope, Tx, tenants};
 use serde_json::Value;
@@ -134,7 +134,10 @@ pub async fn verify_within(tx: &mut Tx, tenant: TenantId) -> Result<Verified, Ev
     });
     match opened {
         None => fault("signature does not fit the tenant's key"),
-        Some(opened) if opened.checkpoint.size() != report.checkpoint || hex(opened.checkpoint.root()) != newest.root => {
+        Some(opened)
+            if opened.checkpoint.size() != report.checkpoint
+                || hex(opened.checkpoint.root()) != newest.root =>
+        {
             fault("signed state differs from the stored one");
         }
         Some(_) => {}

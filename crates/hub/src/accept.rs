@@ -14,8 +14,8 @@ use poststelle_crypto::digest::Digests;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::message::Transport;
 use poststelle_model::{
-    BlobId, ChannelKind, Direction, Event, Fault, JobId, MailboxId, Message, MessageId, Reason, Retry, Subject,
-    TenantId, Who,
+    BlobId, ChannelKind, Direction, Event, Fault, JobId, MailboxId, Message, MessageId, Reason, Retry,
+    Subject, TenantId, Who,
 };
 use poststelle_store::blob::{self, BlobWriter};
 use poststelle_store::jobs::NewJob;
@@ -161,7 +161,8 @@ impl Hub {
             let (message_key, wrapped) = self.keys.create_message(&key, tenant, message)?;
             let blob_key = message_key.derive_blob_key(blob.uuid().as_bytes()).map_err(StoreError::from)?;
             let name = blob::name(tenant, message, blob);
-            let writer = BlobWriter::create(&self.blobs, &name, &blob_key).await.map_err(|e| self.noticed(e))?;
+            let writer =
+                BlobWriter::create(&self.blobs, &name, &blob_key).await.map_err(|e| self.noticed(e))?;
             lanes.push(Lane { tenant, message, blob, wrapped, writer });
         }
         Ok(Intake { new, lanes, cap, seen: 0, _budget: budget })

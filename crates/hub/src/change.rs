@@ -114,7 +114,12 @@ impl Committer {
     }
 }
 
-async fn run(db: Db, clock: Arc<dyn Clock>, wake: Arc<tokio::sync::Notify>, mut waiting: mpsc::Receiver<Waiting>) {
+async fn run(
+    db: Db,
+    clock: Arc<dyn Clock>,
+    wake: Arc<tokio::sync::Notify>,
+    mut waiting: mpsc::Receiver<Waiting>,
+) {
     while let Some(first) = waiting.recv().await {
         let mut batch = vec![first];
         let company = tokio::time::sleep(COMPANY);
@@ -185,7 +190,12 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         tx.enter(Scope::Tenant(tenant)).await?;
         macro_rules! rows {
             ($field:ident, $row:ident => $of:expr) => {
-                changes.iter().flat_map(|c| c.$field.iter()).filter(|$row| $of == tenant).cloned().collect::<Vec<_>>()
+                changes
+                    .iter()
+                    .flat_map(|c| c.$field.iter())
+                    .filter(|$row| $of == tenant)
+                    .cloned()
+                    .collect::<Vec<_>>()
             };
         }
         messages::insert(tx, &rows!(messages, m => m.message.tenant)).await?;

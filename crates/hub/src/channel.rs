@@ -14,9 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use poststelle_model::{
-    Clock, DeliveryId, Ids, Message, Part, Reason, Retry, Target, TenantId, Timestamp,
-};
+use poststelle_model::{Clock, DeliveryId, Ids, Message, Part, Reason, Retry, Target, TenantId, Timestamp};
 
 use crate::content::Content;
 
@@ -226,7 +224,12 @@ pub trait Channel: Send + Sync {
     async fn send(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<SendOutcome, ChannelError>;
 
     /// Asks the far side what became of a delivery whose outcome is unclear.
-    async fn reconcile(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<Reconciled, ChannelError> {
+    async fn reconcile(
+        &self,
+        cx: &Cx,
+        out: &Outgoing,
+        key: &IdempotencyKey,
+    ) -> Result<Reconciled, ChannelError> {
         let _ = (cx, out, key);
         Ok(Reconciled::Unknown)
     }

@@ -165,7 +165,8 @@ impl StoredContent {
             })
             .await
             .map_err(|e| store_error(&e))?;
-        Ok((whole.len() as u64 == u64::try_from(self.message.size).unwrap_or(u64::MAX)).then(|| whole.clone()))
+        Ok((whole.len() as u64 == u64::try_from(self.message.size).unwrap_or(u64::MAX))
+            .then(|| whole.clone()))
     }
 
     /// Octets `start..end` of the original.
@@ -246,7 +247,8 @@ impl Content for StoredContent {
         }
         let load = async {
             let mut tx = self.db.read(poststelle_store::Scope::Tenant(self.message.tenant)).await?;
-            poststelle_store::messages::parts(&mut tx, self.message.tenant, self.message.id, offset, 1000).await
+            poststelle_store::messages::parts(&mut tx, self.message.tenant, self.message.id, offset, 1000)
+                .await
         };
         load.await.map_err(|e: StoreError| store_error(&e))
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use poststelle_evidence::NewEvidence;
 use poststelle_model::{
-    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, Reason, ReceiptId, Retry, Subject,
-    Target, TenantId, Timestamp, Who,
+    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, Reason, ReceiptId, Retry,
+    Subject, Target, TenantId, Timestamp, Who,
 };
 use poststelle_store::jobs::{Job, NewJob};
 use poststelle_store::messages::{self, Delivery, Receipt};
@@ -50,13 +50,17 @@ impl Hub {
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let Some(mut delivery) = messages::get_delivery(&mut tx, tenant, id).await? else { return Ok(done()) };
+        let Some(mut delivery) = messages::get_delivery(&mut tx, tenant, id).await? else {
+            return Ok(done());
+        };
         if !delivery.state.is_open() {
             return Ok(done());
         }
         let inspection = match self.recent.get(delivery.message).and_then(|k| k.opened) {
             Some((inspection, _)) => inspection,
-            None => Arc::new(messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default()),
+            None => {
+                Arc::new(messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default())
+            }
         };
         tx.rollback().await?;
         let connector = match &delivery.target {
@@ -65,10 +69,8 @@ impl Hub {
         };
         let now = self.clock.now();
         if now >= delivery.expires_at {
-            let reason = delivery
-                .reason
-                .clone()
-                .unwrap_or_else(|| Reason::new("PST-DELIVER-0001", Fault::Remote));
+            let reason =
+                delivery.reason.clone().unwrap_or_else(|| Reason::new("PST-DELIVER-0001", Fault::Remote));
             return self.ended(job, delivery, DeliveryEvent::Expire, reason, None).await;
         }
         let (name, config, secret) = match (&delivery.target, &connector) {
@@ -141,7 +143,7 @@ impl Hub {
                 self.ended(job, delivery, DeliveryEvent::Reject, reason, receipt).await
             }
             Verdict::Outcome(SendOutcome::Unclear { reason, receipt }) => {
-                Ok(self.unclear(job, delivery, reason, receipt))
+                Ok(self.unclear(job, delivery, &reason, receipt))
             }
             Verdict::Failed(error) if error.retry == Retry::Never => {
                 self.parked(job, delivery, error.reason).await
@@ -150,7 +152,13 @@ impl Hub {
         }
     }
 
-    async fn call(&self, channel: &dyn Channel, out: &Outgoing, key: &IdempotencyKey, doubtful: bool) -> Verdict {
+    async fn call(
+        &self,
+        channel: &dyn Channel,
+        out: &Outgoing,
+        key: &IdempotencyKey,
+        doubtful: bool,
+    ) -> Verdict {
         let cx = self.cx(out.message.tenant);
         if doubtful {
             match tokio::time::timeout(self.limits.call, channel.reconcile(&cx, out, key)).await {
@@ -159,7 +167,12 @@ impl Hub {
                 }
                 Ok(Ok(Reconciled::NotThere | Reconciled::Unknown)) => {}
                 Ok(Err(error)) => return Verdict::Failed(error),
-                Err(_) => return Verdict::Failed(ChannelError::later(Reason::new("PST-DELIVER-0005", Fault::Remote))),
+                Err(_) => {
+                    return Verdict::Failed(ChannelError::later(Reason::new(
+                        "PST-DELIVER-0005",
+                        Fault::Remote,
+                    )));
+                }
             }
         }
         match tokio::time::timeout(self.limits.call, channel.send(&cx, out, key)).await {
@@ -221,7 +234,13 @@ impl Hub {
         }
     }
 
-    fn keep_receipt(&self, change: &mut Change, delivery: &Delivery, receipt: Option<ReceiptText>, now: Timestamp) {
+    fn keep_receipt(
+        &self,
+        change: &mut Change,
+        delivery: &Delivery,
+        receipt: Option<ReceiptText>,
+        now: Timestamp,
+    ) {
         if let Some(receipt) = receipt {
             change.receipts.push(Receipt {
                 tenant: delivery.tenant,
@@ -251,9 +270,7 @@ impl Hub {
             Confirms::ByReceipt => DeliveryEvent::Accept,
         };
         delivery.state = begun(delivery.state).and_then(|s| s.after(event).ok()).unwrap_or(delivery.state);
-        delivery.reason = out
-            .maybe_repeated
-            .then(|| Reason::new("PST-DELIVER-0004", Fault::Nobody));
+        delivery.reason = out.maybe_repeated.then(|| Reason::new("PST-DELIVER-0004", Fault::Nobody));
         delivery.foreign_id = foreign_id;
         delivery.next_attempt = Timestamp(0);
         delivery.changed_at = now;
@@ -261,7 +278,9 @@ impl Hub {
             (Target::Mail { .. }, _) => Event::RelayToNonERDS,
             _ => Event::ContentConsignment,
         };
-        let digest = receipt.as_ref().map(|r| poststelle_crypto::digest::hex(&poststelle_crypto::digest::sha256(r.body.as_bytes())));
+        let digest = receipt
+            .as_ref()
+            .map(|r| poststelle_crypto::digest::hex(&poststelle_crypto::digest::sha256(r.body.as_bytes())));
         let body = json!({
             "because": out.because,
             "foreign_id": delivery.foreign_id,
@@ -274,11 +293,18 @@ impl Hub {
         change
     }
 
-    fn unclear(&self, job: &Job, mut delivery: Delivery, reason: Reason, receipt: Option<ReceiptText>) -> Change {
+    fn unclear(
+        &self,
+        job: &Job,
+        mut delivery: Delivery,
+        reason: &Reason,
+        receipt: Option<ReceiptText>,
+    ) -> Change {
         let now = self.clock.now();
         let delay = self.backoff(delivery.attempts);
-        delivery.state =
-            begun(delivery.state).and_then(|s| s.after(DeliveryEvent::LoseTrack).ok()).unwrap_or(delivery.state);
+        delivery.state = begun(delivery.state)
+            .and_then(|s| s.after(DeliveryEvent::LoseTrack).ok())
+            .unwrap_or(delivery.state);
         delivery.next_attempt = now.plus(delay);
         delivery.changed_at = now;
         delivery.reason = Some(reason.clone());
@@ -290,9 +316,18 @@ impl Hub {
         change
     }
 
-    fn deferred(&self, job: &Job, mut delivery: Delivery, error: &ChannelError, receipt: Option<ReceiptText>) -> Change {
+    fn deferred(
+        &self,
+        job: &Job,
+        mut delivery: Delivery,
+        error: &ChannelError,
+        receipt: Option<ReceiptText>,
+    ) -> Change {
         let now = self.clock.now();
-        let delay = error.after.map_or(Duration::ZERO, |a| a.min(self.limits.backoff_max)).max(self.backoff(delivery.attempts));
+        let delay = error
+            .after
+            .map_or(Duration::ZERO, |a| a.min(self.limits.backoff_max))
+            .max(self.backoff(delivery.attempts));
         let was_unclear = delivery.state == DeliveryState::Unclear;
         delivery.state = delivery.state.after(DeliveryEvent::Defer).unwrap_or(delivery.state);
         // Never sleep past the end: the last try is at expiry, which then says so.
@@ -320,7 +355,8 @@ impl Hub {
         delivery.next_attempt = Timestamp(0);
         delivery.changed_at = now;
         delivery.reason = Some(reason.clone());
-        let body = json!({ "code": reason.code.as_str(), "params": reason.params, "fault": reason.fault.as_str() });
+        let body =
+            json!({ "code": reason.code.as_str(), "params": reason.params, "fault": reason.fault.as_str() });
         let mut change = self.change(job, delivery.clone(), Event::Parked, body);
         self.fail_over(&delivery, &reason, now, &mut change).await?;
         Ok(change)
@@ -344,7 +380,13 @@ impl Hub {
         delivery.reason = None;
         let body = json!({ "delivery": id.to_string(), "target": delivery.target.to_string() });
         let change = Change {
-            evidence: vec![NewEvidence::new(tenant, Subject::message(delivery.message), Event::Resumed, who.clone(), body)],
+            evidence: vec![NewEvidence::new(
+                tenant,
+                Subject::message(delivery.message),
+                Event::Resumed,
+                who.clone(),
+                body,
+            )],
             jobs: vec![self.deliver_job(&delivery, Duration::ZERO)],
             updates: vec![delivery],
             ..Change::default()
@@ -376,7 +418,8 @@ impl Hub {
             (_, Target::Mail { .. }) => Event::RelayRejection,
             _ => Event::ContentConsignmentFailure,
         };
-        let body = json!({ "code": reason.code.as_str(), "params": reason.params, "fault": reason.fault.as_str() });
+        let body =
+            json!({ "code": reason.code.as_str(), "params": reason.params, "fault": reason.fault.as_str() });
         let mut change = self.change(job, delivery.clone(), proof, body);
         self.keep_receipt(&mut change, &delivery, receipt, now);
         self.fail_over(&delivery, &reason, now, &mut change).await?;
@@ -397,7 +440,10 @@ impl Hub {
         let clearing = Target::Desk { desk: self.tenant(delivery.tenant).await?.clearing_desk };
         let mut tx = self.db.read(Scope::Tenant(delivery.tenant)).await?;
         let there = messages::deliveries(&mut tx, delivery.tenant, delivery.message).await?;
-        let known = there.iter().chain(&change.deliveries).any(|d| d.rule.is_none() && d.target == clearing && d.message == delivery.message);
+        let known = there
+            .iter()
+            .chain(&change.deliveries)
+            .any(|d| d.rule.is_none() && d.target == clearing && d.message == delivery.message);
         if known {
             return Ok(());
         }
@@ -445,13 +491,16 @@ impl Hub {
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let Some(delivery) = messages::get_delivery(&mut tx, tenant, id).await? else { return Ok(change) };
-        let Some(message) = messages::get(&mut tx, tenant, delivery.message).await? else { return Ok(change) };
+        let Some(message) = messages::get(&mut tx, tenant, delivery.message).await? else {
+            return Ok(change);
+        };
         let inspection = messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default();
         tx.rollback().await?;
         if message.direction != Direction::In || message.channel != ChannelKind::Mail {
             return Ok(change);
         }
-        let reason = delivery.reason.clone().unwrap_or_else(|| Reason::new("PST-DELIVER-0001", Fault::Remote));
+        let reason =
+            delivery.reason.clone().unwrap_or_else(|| Reason::new("PST-DELIVER-0001", Fault::Remote));
         let failure = Failure {
             recipient: message.transport.recipients.first().cloned().unwrap_or_default(),
             sentence: crate::texts::sentence(&reason),
@@ -501,10 +550,9 @@ impl Hub {
 
     /// Pause before attempt `attempts + 1`: doubling, ± 20 % drawn from the injected ids.
     pub(crate) fn backoff(&self, attempts: i64) -> Duration {
-        let doubled = self
-            .limits
-            .backoff_first
-            .saturating_mul(2u32.saturating_pow(u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(20)));
+        let doubled = self.limits.backoff_first.saturating_mul(
+            2u32.saturating_pow(u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(20)),
+        );
         let base = doubled.min(self.limits.backoff_max);
         let draw = self.ids.next().as_u128() % 401;
         base.mul_f64(0.8 + f64::from(u16::try_from(draw).unwrap_or(200)) / 1000.0)

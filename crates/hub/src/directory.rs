@@ -7,8 +7,8 @@
 use poststelle_evidence::{EvidenceError, NewEvidence};
 use poststelle_model::people::Grant;
 use poststelle_model::{
-    AdministrationId, ChannelKind, ConnectorId, DeskId, Event, MailboxId, PrincipalId, Rule, Subject, TenantId,
-    Timestamp, Who,
+    AdministrationId, ChannelKind, ConnectorId, DeskId, Event, MailboxId, PrincipalId, Rule, Subject,
+    TenantId, Timestamp, Who,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::tenants::{self, Connector, Desk, Tenant};
@@ -82,7 +82,8 @@ impl Hub {
         let mailbox = self.add_mailbox(TenantId::SYSTEM, "System", &Who::house("setup")).await?;
         for local in ["postmaster", "abuse", "kontrolle"] {
             let address = format!("{local}@{}", self.domain);
-            self.add_address(TenantId::SYSTEM, mailbox, ChannelKind::Mail, &address, &Who::house("setup")).await?;
+            self.add_address(TenantId::SYSTEM, mailbox, ChannelKind::Mail, &address, &Who::house("setup"))
+                .await?;
         }
         Ok(())
     }
@@ -97,7 +98,13 @@ impl Hub {
         self.found(TenantId::new(self.ids()), slug, name, who).await
     }
 
-    async fn found(&self, id: TenantId, slug: &str, name: &str, who: &Who) -> Result<TenantId, DirectoryError> {
+    async fn found(
+        &self,
+        id: TenantId,
+        slug: &str,
+        name: &str,
+        who: &Who,
+    ) -> Result<TenantId, DirectoryError> {
         let now = self.clock.now();
         let (key, wrapped_key) = self.keys.create_tenant(id)?;
         // The origin is a pseudonym: it goes into public checkpoints.
@@ -117,8 +124,12 @@ impl Hub {
             created_at: now,
         };
         tenants::insert(&mut tx, &row).await?;
-        let desk =
-            Desk { id: clearing_desk, administration: None, name: "Klärungskorb".to_owned(), kind: "clearing".to_owned() };
+        let desk = Desk {
+            id: clearing_desk,
+            administration: None,
+            name: "Klärungskorb".to_owned(),
+            kind: "clearing".to_owned(),
+        };
         tenants::insert_desk(&mut tx, &desk, &[id], now).await?;
         let body = json!({ "slug": slug, "name": name, "vkey": note_vkey, "clearing_desk": clearing_desk.to_string() });
         self.prove(&mut tx, id, Subject::tenant(id), Event::Created, who, body).await?;
@@ -130,7 +141,12 @@ impl Hub {
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the short name is taken.
-    pub async fn add_administration(&self, slug: &str, name: &str, who: &Who) -> Result<AdministrationId, DirectoryError> {
+    pub async fn add_administration(
+        &self,
+        slug: &str,
+        name: &str,
+        who: &Who,
+    ) -> Result<AdministrationId, DirectoryError> {
         check_slug(slug)?;
         check_name(name)?;
         let id = AdministrationId::new(self.ids());
@@ -212,11 +228,22 @@ impl Hub {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn revoke(&self, principal: PrincipalId, grant: Grant, who: &Who) -> Result<(), DirectoryError> {
+    pub async fn revoke(
+        &self,
+        principal: PrincipalId,
+        grant: Grant,
+        who: &Who,
+    ) -> Result<(), DirectoryError> {
         self.set_grant(principal, grant, false, who).await
     }
 
-    async fn set_grant(&self, principal: PrincipalId, grant: Grant, on: bool, who: &Who) -> Result<(), DirectoryError> {
+    async fn set_grant(
+        &self,
+        principal: PrincipalId,
+        grant: Grant,
+        on: bool,
+        who: &Who,
+    ) -> Result<(), DirectoryError> {
         let tenant = grant.place.tenant().unwrap_or(TenantId::SYSTEM);
         let mut tx = self.db.begin(Scope::System).await?;
         if on {
@@ -238,12 +265,18 @@ impl Hub {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn add_mailbox(&self, tenant: TenantId, name: &str, who: &Who) -> Result<MailboxId, DirectoryError> {
+    pub async fn add_mailbox(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        who: &Who,
+    ) -> Result<MailboxId, DirectoryError> {
         check_name(name)?;
         let id = MailboxId::new(self.ids());
         let mut tx = self.db.begin(Scope::Tenant(tenant)).await?;
         tenants::insert_mailbox(&mut tx, tenant, id, name, self.clock.now()).await?;
-        self.prove(&mut tx, tenant, Subject::mailbox(id), Event::Created, who, json!({ "name": name })).await?;
+        self.prove(&mut tx, tenant, Subject::mailbox(id), Event::Created, who, json!({ "name": name }))
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -260,7 +293,8 @@ impl Hub {
         identifier: &str,
         who: &Who,
     ) -> Result<(), DirectoryError> {
-        let plain = !identifier.is_empty() && identifier.len() <= 320 && !identifier.chars().any(char::is_whitespace);
+        let plain =
+            !identifier.is_empty() && identifier.len() <= 320 && !identifier.chars().any(char::is_whitespace);
         if !plain || (channel == ChannelKind::Mail && !identifier.contains('@')) {
             return invalid(format!("not an address for this channel: {identifier:.80}"));
         }
@@ -286,8 +320,12 @@ impl Hub {
         check_name(name)?;
         let id = DeskId::new(self.ids());
         let mut tx = self.db.begin(Scope::System).await?;
-        let desk =
-            Desk { id, administration: Some(administration), name: name.to_owned(), kind: "normal".to_owned() };
+        let desk = Desk {
+            id,
+            administration: Some(administration),
+            name: name.to_owned(),
+            kind: "normal".to_owned(),
+        };
         poststelle_store::tenants::insert_desk(&mut tx, &desk, tenants, self.clock.now()).await?;
         for tenant in tenants {
             let body = json!({ "name": name, "administration": administration.to_string() });

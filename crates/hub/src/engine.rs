@@ -152,9 +152,9 @@ impl Engine {
         while left > 0 {
             let mut gave = false;
             for tenant in &order {
-                let taken: usize = tenants.get(tenant).map_or(0, |lanes| {
-                    lanes.iter().filter_map(|(lane, _)| grants.get(lane)).sum()
-                });
+                let taken: usize = tenants
+                    .get(tenant)
+                    .map_or(0, |lanes| lanes.iter().filter_map(|(lane, _)| grants.get(lane)).sum());
                 if left == 0 || held.get(tenant.as_str()).copied().unwrap_or(0) + taken >= cap {
                     continue;
                 }
@@ -218,7 +218,11 @@ impl Engine {
             _ => return self.unknown(job).await,
         };
         let processed = job.kind == "process";
-        let opened = change.inspections.first().zip(change.parts.first()).map(|(i, p)| (i.1, i.2.clone(), p.2.clone()));
+        let opened = change
+            .inspections
+            .first()
+            .zip(change.parts.first())
+            .map(|(i, p)| (i.1, i.2.clone(), p.2.clone()));
         match hub.committer.commit(change).await {
             Ok(()) => {
                 if let Some((id, inspection, parts)) = opened {

@@ -104,7 +104,8 @@ impl Health {
         if state.failures < BREAKER_FAILURES {
             return None;
         }
-        let pause = Duration::from_secs(2u64.saturating_pow(state.failures - BREAKER_FAILURES + 1)).min(BREAKER_MAX);
+        let pause =
+            Duration::from_secs(2u64.saturating_pow(state.failures - BREAKER_FAILURES + 1)).min(BREAKER_MAX);
         state.closed_until = now.plus(pause);
         Some(pause)
     }

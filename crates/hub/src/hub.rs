@@ -111,10 +111,13 @@ pub struct Hub {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Recent,
-    connectors: RwLock<HashMap<(TenantId, ConnectorId), (Timestamp, Arc<Connector>)>>,
-    rules: RwLock<HashMap<TenantId, (Timestamp, SharedRules)>>,
-    rows: RwLock<HashMap<TenantId, (Timestamp, Arc<Tenant>)>>,
+    connectors: RwLock<Young<(TenantId, ConnectorId), Connector>>,
+    rules: RwLock<Young<TenantId, RuleSet>>,
+    rows: RwLock<Young<TenantId, Tenant>>,
 }
+
+/// What was read, and when.
+type Young<K, V> = HashMap<K, (Timestamp, Arc<V>)>;
 
 /// How long a node may work with what it read of rules and tenants: a change is in force everywhere after that.
 const CACHE: Duration = Duration::from_secs(2);
@@ -233,7 +236,8 @@ impl Hub {
             return Ok(Arc::clone(row));
         }
         let mut tx = self.db.read(Scope::Tenant(id)).await?;
-        let row = tenants::get(&mut tx, id).await?.ok_or_else(|| StoreError::NotFound(format!("tenant {id}")))?;
+        let row =
+            tenants::get(&mut tx, id).await?.ok_or_else(|| StoreError::NotFound(format!("tenant {id}")))?;
         let row = Arc::new(row);
         self.rows
             .write()
@@ -269,16 +273,23 @@ impl Hub {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn connector(&self, tenant: TenantId, id: ConnectorId) -> Result<Option<Arc<Connector>>, StoreError> {
+    pub async fn connector(
+        &self,
+        tenant: TenantId,
+        id: ConnectorId,
+    ) -> Result<Option<Arc<Connector>>, StoreError> {
         let now = self.clock.now();
         let key = (tenant, id);
-        if let Some((at, row)) = self.connectors.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key)
+        if let Some((at, row)) =
+            self.connectors.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key)
             && now.since(*at) < CACHE
         {
             return Ok(Some(Arc::clone(row)));
         }
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let Some(row) = tenants::get_connector(&mut tx, tenant, id).await?.map(Arc::new) else { return Ok(None) };
+        let Some(row) = tenants::get_connector(&mut tx, tenant, id).await?.map(Arc::new) else {
+            return Ok(None);
+        };
         self.connectors
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -290,7 +301,11 @@ impl Hub {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not there or its key was destroyed.
-    pub async fn content(&self, tenant: TenantId, id: MessageId) -> Result<(Message, StoredContent), StoreError> {
+    pub async fn content(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<(Message, StoredContent), StoreError> {
         let known = self.recent.get(id).filter(|k| k.message.tenant == tenant);
         let (message, wrapped, parts) = match known {
             Some(k) => ((*k.message).clone(), k.wrapped.to_string(), k.opened.map(|o| o.1)),

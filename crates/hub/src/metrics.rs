@@ -79,7 +79,10 @@ impl Metrics {
     pub fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("poststelle");
         let help = |name: &str| {
-            CATALOGUE.iter().find(|c| c.0.trim_end_matches("_total") == format!("poststelle_{name}")).map_or("", |c| c.2)
+            CATALOGUE
+                .iter()
+                .find(|c| c.0.trim_end_matches("_total") == format!("poststelle_{name}"))
+                .map_or("", |c| c.2)
         };
         registry.register("messages_accepted", help("messages_accepted"), self.accepted.clone());
         registry.register("bytes_accepted", help("bytes_accepted"), self.accepted_bytes.clone());

@@ -30,7 +30,13 @@ pub struct Notice {
 /// Writes notices.
 pub trait Notices: Send + Sync {
     /// A notice of failure to the sender of `message`; `None` when none may be sent (null path, sent by a machine).
-    fn failure(&self, message: &Message, header_id: &str, automatic: bool, failure: &Failure) -> Option<Notice>;
+    fn failure(
+        &self,
+        message: &Message,
+        header_id: &str,
+        automatic: bool,
+        failure: &Failure,
+    ) -> Option<Notice>;
 
     /// A canary message from and to an address of the house.
     fn canary(&self, id: &str, address: &str, at: Timestamp) -> Notice;

@@ -175,7 +175,9 @@ impl Hub {
         access::insert_token(&mut tx, &hash, principal, tenant, name, now, now.plus(valid)).await?;
         let body = json!({ "token": name, "until": now.plus(valid).rfc3339() });
         let news = NewEvidence::new(tenant, Subject::principal(principal), Event::Changed, who.clone(), body);
-        poststelle_evidence::append(&mut tx, now, &[news]).await.map_err(|e| StoreError::Config(e.to_string()))?;
+        poststelle_evidence::append(&mut tx, now, &[news])
+            .await
+            .map_err(|e| StoreError::Config(e.to_string()))?;
         tx.commit().await?;
         Ok(token)
     }
@@ -191,7 +193,9 @@ impl Hub {
         let Some((principal, tenant)) = access::token(&mut tx, &hex(&token.lookup_hash()), now).await? else {
             return Ok(None);
         };
-        let Some(row) = access::by_id(&mut tx, principal).await?.filter(|r| r.active) else { return Ok(None) };
+        let Some(row) = access::by_id(&mut tx, principal).await?.filter(|r| r.active) else {
+            return Ok(None);
+        };
         let mut rights = access::access(&mut tx, principal, now).await?;
         rights.grants.retain(|g| g.place.tenant() == Some(tenant));
         Ok(Some(SignedIn { name: row.name, access: rights, csrf: String::new(), bound_to: Some(tenant) }))

@@ -11,8 +11,8 @@ use std::time::Duration;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::part::Encoding;
 use poststelle_model::{
-    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, JobId, Message, Part, Reason,
-    ReceiptId, Subject, Target, TargetKind, TenantId, Timestamp, Who,
+    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, JobId, Message, Part,
+    Reason, ReceiptId, Subject, Target, TargetKind, TenantId, Timestamp, Who,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Job, NewJob};
@@ -42,7 +42,9 @@ impl Hub {
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let (message, content) = match self.content(tenant, id).await {
-            Err(StoreError::NotFound(_)) => return Ok(Change { fence: Some(job.fence()), ..Change::default() }),
+            Err(StoreError::NotFound(_)) => {
+                return Ok(Change { fence: Some(job.fence()), ..Change::default() });
+            }
             other => other?,
         };
         let crashed = job.attempts > self.limits.crashes;
@@ -243,7 +245,13 @@ impl Hub {
     }
 
     /// A new delivery: what stays in the house is done in this very change, the rest becomes a job.
-    pub(crate) fn start_delivery(&self, mut delivery: Delivery, urgent: bool, because: &str, change: &mut Change) {
+    pub(crate) fn start_delivery(
+        &self,
+        mut delivery: Delivery,
+        urgent: bool,
+        because: &str,
+        change: &mut Change,
+    ) {
         let now = delivery.created_at;
         match delivery.target.kind() {
             TargetKind::Desk | TargetKind::Receipt => {
@@ -308,8 +316,7 @@ impl Hub {
             return Ok(Vec::new());
         };
         let octets = Self::read_part(content, part, REPORT_CAP).await?;
-        let reports =
-            catch_unwind(AssertUnwindSafe(|| content.opener.report(&octets))).unwrap_or_default();
+        let reports = catch_unwind(AssertUnwindSafe(|| content.opener.report(&octets))).unwrap_or_default();
         let named: Vec<DeliveryId> = {
             let key = self.bounce_key().await?;
             let of_address = |r: &String| {

@@ -149,7 +149,9 @@ pub fn compile(source: &str) -> Result<Program, BadCondition> {
         .stack_size(32 * 1024 * 1024)
         .spawn(move || {
             let program = Program::compile(&text).map_err(|e| {
-                BadCondition::Syntax(e.to_string().lines().next().unwrap_or_default().chars().take(300).collect())
+                BadCondition::Syntax(
+                    e.to_string().lines().next().unwrap_or_default().chars().take(300).collect(),
+                )
             })?;
             let depth = comprehension_depth(program.expression());
             if depth > COMPREHENSION_CAP { Err(BadCondition::TooDeep(depth)) } else { Ok(program) }
@@ -183,7 +185,8 @@ pub fn check(source: &str) -> Result<(), BadCondition> {
 }
 
 fn comprehension_depth(expr: &IdedExpr) -> usize {
-    let deepest = |list: &mut dyn Iterator<Item = &IdedExpr>| list.map(comprehension_depth).max().unwrap_or(0);
+    let deepest =
+        |list: &mut dyn Iterator<Item = &IdedExpr>| list.map(comprehension_depth).max().unwrap_or(0);
     match &expr.expr {
         Expr::Call(call) => deepest(&mut call.target.iter().map(AsRef::as_ref).chain(call.args.iter())),
         Expr::Comprehension(c) => {
@@ -258,7 +261,13 @@ impl RuleSet {
                 Ok(hit) => (hit, String::new()),
                 Err(e) => (false, e),
             };
-            out.asked.push(Asked { rule: rule.id, name: rule.name.clone(), version: rule.version, hit, error });
+            out.asked.push(Asked {
+                rule: rule.id,
+                name: rule.name.clone(),
+                version: rule.version,
+                hit,
+                error,
+            });
             if !hit {
                 continue;
             }
@@ -332,8 +341,18 @@ mod tests {
         let set = RuleSet::new(vec![
             rule(&ids, "kaputt", "msg.nope == 'x'", vec![Action::ToClearing]),
             rule(&ids, "Kopie", "true", vec![Action::CopyToDesk { desk: copy }, Action::Priority]),
-            rule(&ids, "Bauamt", "msg.subject.contains('Bauantrag')", vec![Action::ToConnector { connector }]),
-            rule(&ids, "Rest", "msg.attachments.exists(a, a.name.endsWith('.pdf'))", vec![Action::ToDesk { desk }]),
+            rule(
+                &ids,
+                "Bauamt",
+                "msg.subject.contains('Bauantrag')",
+                vec![Action::ToConnector { connector }],
+            ),
+            rule(
+                &ids,
+                "Rest",
+                "msg.attachments.exists(a, a.name.endsWith('.pdf'))",
+                vec![Action::ToDesk { desk }],
+            ),
         ]);
         let facts = Facts { subject: "Bauantrag Dorfstraße 1".to_owned(), ..Facts::default() };
         let (explanation, urgent) = set.route(&facts, clearing);

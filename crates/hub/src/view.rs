@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use poststelle_model::{
-    Access, DeliveryState, DeskId, Event, Message, MessageId, Part, PrincipalId, Reason, Subject, Target, TenantId,
-    Timestamp,
+    Access, DeliveryState, DeskId, Event, Message, MessageId, Part, PrincipalId, Reason, Subject, Target,
+    TenantId, Timestamp,
 };
 use poststelle_store::balance::{Counts, Mismatch};
 use poststelle_store::desk::DeskLine;
@@ -256,7 +256,11 @@ impl Hub {
         }
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let there = messages::exists(&mut tx, tenant, id).await?;
-        if there && self.may_see(&mut tx, access, tenant, id).await? { Ok(()) } else { Err(ViewError::NotFound) }
+        if there && self.may_see(&mut tx, access, tenant, id).await? {
+            Ok(())
+        } else {
+            Err(ViewError::NotFound)
+        }
     }
 
     /// One message for these eyes.
@@ -277,7 +281,11 @@ impl Hub {
     ///
     /// # Errors
     /// [`ViewError::NotFound`] when it is not there.
-    pub async fn message_view_unchecked(&self, tenant: TenantId, id: MessageId) -> Result<MessageView, ViewError> {
+    pub async fn message_view_unchecked(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<MessageView, ViewError> {
         let mut tx = self.db.read(Scope::System).await?;
         let names: BTreeMap<PrincipalId, String> = access::names(&mut tx).await?.into_iter().collect();
         tx.enter(Scope::Tenant(tenant)).await?;
@@ -293,10 +301,8 @@ impl Hub {
         let desks = tenants::desks(&mut tx, tenant).await?;
         let connectors = tenants::connectors(&mut tx, tenant).await?;
         tx.rollback().await?;
-        let explanation = inspection
-            .as_ref()
-            .and_then(|i| serde_json::from_str(&i.explanation).ok())
-            .unwrap_or_default();
+        let explanation =
+            inspection.as_ref().and_then(|i| serde_json::from_str(&i.explanation).ok()).unwrap_or_default();
         let words = Words { desks: &desks, connectors: &connectors, names: &names };
         let deliveries: Vec<DeliveryView> = deliveries.into_iter().map(|d| words.delivery(d)).collect();
         let timeline = chain.iter().map(|e| words.line(e)).collect();
@@ -373,7 +379,11 @@ impl Hub {
         for (tenant, listed) in &listed {
             let accepted = accepted.get(tenant).copied().unwrap_or(0);
             if *listed != accepted {
-                mismatches.push(("count".to_owned(), name(*tenant), format!("listed {listed}, accepted {accepted}")));
+                mismatches.push((
+                    "count".to_owned(),
+                    name(*tenant),
+                    format!("listed {listed}, accepted {accepted}"),
+                ));
             }
         }
         let lines: Vec<BalanceLine> = counts
@@ -455,7 +465,10 @@ impl Words<'_> {
             },
             next: if d.state == DeliveryState::Parked { String::new() } else { time(d.next_attempt) },
             until: time(d.expires_at),
-            who: d.reason.as_ref().map_or_else(|| texts::say("fault-nobody", &[]), |r| texts::who_acts(r.fault)),
+            who: d
+                .reason
+                .as_ref()
+                .map_or_else(|| texts::say("fault-nobody", &[]), |r| texts::who_acts(r.fault)),
         })
     }
 
@@ -477,7 +490,8 @@ impl Words<'_> {
                     reason = reason.with(k, v.as_str().unwrap_or_default());
                 }
             }
-            let args: Vec<(&str, &str)> = reason.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let args: Vec<(&str, &str)> =
+                reason.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             texts::say(&code, &args)
         };
         let text = match entry.kind() {
@@ -501,7 +515,8 @@ impl Words<'_> {
             }
             Some(Event::Deferred | Event::Unclear) => {
                 let next = field("next");
-                let next = Timestamp::parse_rfc3339(next).map_or(String::new(), |t| format!(" Nächster Versuch: {}.", t.berlin()));
+                let next = Timestamp::parse_rfc3339(next)
+                    .map_or(String::new(), |t| format!(" Nächster Versuch: {}.", t.berlin()));
                 format!("{target}: {sentence}{next}")
             }
             Some(Event::SenderNotified) => format!("Mitteilung an {} gesandt.", field("recipient")),

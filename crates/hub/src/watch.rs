@@ -87,7 +87,8 @@ impl Watch {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let tick = self.timers.sequence.min(self.timers.probe).max(Duration::from_millis(50));
         let start = self.hub.clock.now();
-        let mut last: HashMap<&'static str, Timestamp> = HashMap::from([("balance", start), ("sweep", start)]);
+        let mut last: HashMap<&'static str, Timestamp> =
+            HashMap::from([("balance", start), ("sweep", start)]);
         while !*stop.borrow() {
             let now = self.hub.clock.now();
             let tasks: [(&'static str, Duration); 5] = [
@@ -123,7 +124,8 @@ impl Watch {
     }
 
     async fn signer(&self, tenant: TenantId) -> Result<Arc<NoteSigner>, StoreError> {
-        let known = self.signers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&tenant).cloned();
+        let known =
+            self.signers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&tenant).cloned();
         if let Some(signer) = known {
             return Ok(signer);
         }
@@ -151,7 +153,8 @@ impl Watch {
             let signer = self.signer(tenant).await?;
             loop {
                 let now = self.hub.clock.now();
-                match poststelle_evidence::sequence(&self.hub.db, tenant, &signer, &self.hub.node, now).await {
+                match poststelle_evidence::sequence(&self.hub.db, tenant, &signer, &self.hub.node, now).await
+                {
                     Ok(Some(_)) => signed += 1,
                     Ok(None) => break,
                     Err(e) if e.is_conflict() => break,
@@ -193,7 +196,8 @@ impl Watch {
                 .with("lane", topic.rsplit('/').next().unwrap_or_default())
                 .with("until", until.berlin());
             let id = AlarmId::new(self.hub.ids());
-            evidence::raise_alarm(&mut tx, tenant.unwrap_or(TenantId::SYSTEM), id, topic, &reason, now).await?;
+            evidence::raise_alarm(&mut tx, tenant.unwrap_or(TenantId::SYSTEM), id, topic, &reason, now)
+                .await?;
         }
         tx.commit().await?;
         health.works(Component::Database);
@@ -259,7 +263,9 @@ impl Watch {
         let before = hub.clock.now().minus(self.timers.sweep_age);
         let mut removed = 0;
         for object in hub.blobs.list("").await? {
-            let Some((tenant, message, _)) = poststelle_store::blob::parse_name(&object.name) else { continue };
+            let Some((tenant, message, _)) = poststelle_store::blob::parse_name(&object.name) else {
+                continue;
+            };
             if object.modified >= before.0 {
                 continue;
             }

@@ -132,7 +132,9 @@ impl DeliveryState {
         use DeliveryState as S;
         Ok(match (self, event) {
             (S::Planned | S::Sending | S::Deferred | S::Unclear, E::Begin) => S::Sending,
-            (S::Sending | S::Unclear | S::Accepted | S::Deferred | S::Parked | S::Expired, E::Accept) => S::Accepted,
+            (S::Sending | S::Unclear | S::Accepted | S::Deferred | S::Parked | S::Expired, E::Accept) => {
+                S::Accepted
+            }
             // A late receipt wins over what we believed, except over an earlier confirmation.
             (
                 S::Sending
@@ -154,9 +156,8 @@ impl DeliveryState {
             ) => S::Rejected,
             (S::Planned | S::Sending | S::Deferred, E::Expire) => S::Expired,
             // Never "expired" while the far side may have it: a person decides.
-            (S::Unclear, E::Expire) | (S::Planned | S::Sending | S::Deferred | S::Unclear | S::Parked, E::Park) => {
-                S::Parked
-            }
+            (S::Unclear, E::Expire)
+            | (S::Planned | S::Sending | S::Deferred | S::Unclear | S::Parked, E::Park) => S::Parked,
             (S::Parked | S::Rejected | S::Expired, E::Resume) => S::Planned,
             (from, event) => return Err(Illegal { from, event }),
         })

@@ -172,7 +172,9 @@ impl Place {
     pub const fn tenant(self) -> Option<TenantId> {
         match self {
             Self::Installation => None,
-            Self::Tenant { tenant } | Self::Desk { tenant, .. } | Self::Mailbox { tenant, .. } => Some(tenant),
+            Self::Tenant { tenant } | Self::Desk { tenant, .. } | Self::Mailbox { tenant, .. } => {
+                Some(tenant)
+            }
         }
     }
 }
@@ -187,10 +189,8 @@ mod tests {
         let ids = SeededIds::new(1);
         let (a, b) = (TenantId::new(&ids), TenantId::new(&ids));
         let (desk, mailbox) = (DeskId::new(&ids), MailboxId::new(&ids));
-        let access = |role, place| Access {
-            principal: PrincipalId::new(&ids),
-            grants: vec![Grant { role, place }],
-        };
+        let access =
+            |role, place| Access { principal: PrincipalId::new(&ids), grants: vec![Grant { role, place }] };
         let clerk = access(Role::Clerk, Place::Desk { tenant: a, desk });
         assert!(clerk.may_read(a, &[], &[desk]));
         assert!(!clerk.may_read(b, &[], &[desk]));

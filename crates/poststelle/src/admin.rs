@@ -34,10 +34,16 @@ pub async fn migrate_quietly(config: &Config) -> Result<i64> {
         let db = house::database(config).await?;
         let mut tx = db.read(Scope::System).await?;
         if !tenants::all(&mut tx).await?.is_empty() {
-            bail!("the root key {} is missing, but the database has tenants: restore the key from its safe copy", key.display());
+            bail!(
+                "the root key {} is missing, but the database has tenants: restore the key from its safe copy",
+                key.display()
+            );
         }
         RootKey::create_file(&key)?;
-        eprintln!("Wurzelschlüssel angelegt: {} (bitte sicher verwahren: ohne ihn ist keine Nachricht lesbar)", key.display());
+        eprintln!(
+            "Wurzelschlüssel angelegt: {} (bitte sicher verwahren: ohne ihn ist keine Nachricht lesbar)",
+            key.display()
+        );
     }
     house::hub(config, Duration::ZERO, false).await?;
     Ok(version)
@@ -47,15 +53,27 @@ pub async fn migrate_quietly(config: &Config) -> Result<i64> {
 pub async fn doctor(path: &Path, as_json: bool) -> Result<ExitCode> {
     let mut checks: Vec<(&str, Result<String>)> = Vec::new();
     let config = Config::load(path);
-    checks.push(("configuration", config.as_ref().map(|_| path.display().to_string()).map_err(|e| anyhow::anyhow!("{e:#}"))));
+    checks.push((
+        "configuration",
+        config.as_ref().map(|_| path.display().to_string()).map_err(|e| anyhow::anyhow!("{e:#}")),
+    ));
     if let Ok(config) = &config {
-        checks.push(("root key", RootKey::load_file(&config.root_key()).map(|_| "readable".to_owned()).map_err(Into::into)));
+        checks.push((
+            "root key",
+            RootKey::load_file(&config.root_key()).map(|_| "readable".to_owned()).map_err(Into::into),
+        ));
         let hub = house::hub(config, Duration::ZERO, false).await;
         match hub {
             Err(error) => checks.push(("database", Err(error))),
             Ok(hub) => {
-                checks.push(("database", Ok(format!("{:?}, schema {}", hub.db().dialect(), poststelle_store::migrate::wanted()))));
-                checks.push(("blobs", hub.blobs().check().await.map(|()| "written and synced".to_owned()).map_err(Into::into)));
+                checks.push((
+                    "database",
+                    Ok(format!("{:?}, schema {}", hub.db().dialect(), poststelle_store::migrate::wanted())),
+                ));
+                checks.push((
+                    "blobs",
+                    hub.blobs().check().await.map(|()| "written and synced".to_owned()).map_err(Into::into),
+                ));
                 checks.push(("clock", clock(&hub).await));
                 for channel in hub.channels() {
                     let d = channel.describe();
@@ -65,7 +83,9 @@ pub async fn doctor(path: &Path, as_json: bool) -> Result<ExitCode> {
                     let result = channel.check(&hub.cx(TenantId::SYSTEM), &serde_json::Value::Null).await;
                     checks.push((
                         d.name,
-                        result.map(|()| "reachable".to_owned()).map_err(|e| anyhow::anyhow!(poststelle_hub::texts::sentence(&e.reason))),
+                        result
+                            .map(|()| "reachable".to_owned())
+                            .map_err(|e| anyhow::anyhow!(poststelle_hub::texts::sentence(&e.reason))),
                     ));
                 }
             }
@@ -130,7 +150,14 @@ pub async fn message_list(config: &Config, slug: &str, limit: i64, as_json: bool
         println!("{}", serde_json::Value::Array(list));
     } else {
         for l in lines {
-            println!("{}  {}  {:>9}  {}  {}", l.id, l.accepted_at.berlin(), l.size, l.sender_address, l.subject);
+            println!(
+                "{}  {}  {:>9}  {}  {}",
+                l.id,
+                l.accepted_at.berlin(),
+                l.size,
+                l.sender_address,
+                l.subject
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -170,7 +197,12 @@ pub async fn message_show(config: &Config, slug: &str, id: &str, as_json: bool) 
     if let Some(i) = &v.inspection {
         println!("Betreff:  {}\nVon:      {} <{}>", i.subject, i.sender_name, i.sender_address);
     }
-    println!("Annahme:  {}\nGröße:    {} Bytes\nSHA-256:  {}", v.message.accepted_at.berlin(), v.message.size, v.message.sha256);
+    println!(
+        "Annahme:  {}\nGröße:    {} Bytes\nSHA-256:  {}",
+        v.message.accepted_at.berlin(),
+        v.message.size,
+        v.message.sha256
+    );
     for p in v.parts.iter().filter(|p| p.leaf) {
         println!("  Teil {:<8} {:<40} {:>9} Bytes  {}", p.path, p.name, p.size, p.declared);
     }
@@ -203,7 +235,10 @@ pub async fn balance(config: &Config, as_json: bool) -> Result<ExitCode> {
     if as_json {
         println!("{}", serde_json::to_string(&balance)?);
     } else {
-        println!("{:<24} {:<6} {:<4} {:>9} {:>9} {:>6} {:>6} {:>6}", "Mandant", "Kanal", "", "angenommen", "übergeben", "offen", "wartet", "gesch.");
+        println!(
+            "{:<24} {:<6} {:<4} {:>9} {:>9} {:>6} {:>6} {:>6}",
+            "Mandant", "Kanal", "", "angenommen", "übergeben", "offen", "wartet", "gesch."
+        );
         for l in &balance.lines {
             println!(
                 "{:<24} {:<6} {:<4} {:>9} {:>9} {:>6} {:>6} {:>6}",
@@ -244,7 +279,10 @@ pub async fn verify(config: &Config, as_json: bool) -> Result<ExitCode> {
         println!("{report}");
     } else {
         for t in report["tenants"].as_array().into_iter().flatten() {
-            println!("{}: {} Ketten, {} Einträge, Protokoll bis {}", t["tenant"], t["chains"], t["entries"], t["checkpoint"]);
+            println!(
+                "{}: {} Ketten, {} Einträge, Protokoll bis {}",
+                t["tenant"], t["chains"], t["entries"], t["checkpoint"]
+            );
             for f in t["faults"].as_array().into_iter().flatten() {
                 println!("  FEHLER {}: {}", f["place"], f["what"]);
             }

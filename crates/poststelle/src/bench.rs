@@ -19,9 +19,9 @@ use poststelle_world::load::send_many;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::admin;
 use crate::config::Config;
 use crate::house::{self, Role};
-use crate::admin;
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
@@ -67,11 +67,16 @@ async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>)> {
     let tenant = hub.add_tenant("bench", "Messung", &who).await?;
     let mailbox = hub.add_mailbox(tenant, "Poststelle", &who).await?;
     hub.add_address(tenant, mailbox, ChannelKind::Mail, "poststelle@bench.example", &who).await?;
-    let folder = hub.add_connector(tenant, "hot_folder", "Ordner", &json!({ "path": hot }), None, &who).await?;
+    let folder =
+        hub.add_connector(tenant, "hot_folder", "Ordner", &json!({ "path": hot }), None, &who).await?;
     let rules = [
         ("Frist", "msg.urgent && msg.subject.contains('Frist')", Action::Priority),
         ("Gericht", "msg.sender_domain == 'gericht.example'", Action::ToClearing),
-        ("Bauantrag", "msg.subject.contains('Bauantrag') && msg.attachments.size() > 0", Action::ToConnector { connector: folder }),
+        (
+            "Bauantrag",
+            "msg.subject.contains('Bauantrag') && msg.attachments.size() > 0",
+            Action::ToConnector { connector: folder },
+        ),
     ];
     for (position, (name, condition, action)) in rules.into_iter().enumerate() {
         let rule = Rule {
@@ -93,7 +98,8 @@ async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>)> {
 pub async fn accept(args: BenchArgs) -> Result<ExitCode> {
     crate::telemetry::start("warn");
     let (config, hub) = settle(&args).await?;
-    let running = house::start(&config, hub, Role::Ingress, house::Doors::open(&config, Role::Ingress).await?)?;
+    let running =
+        house::start(&config, hub, Role::Ingress, house::Doors::open(&config, Role::Ingress).await?)?;
     let smtp = running.smtp.context("no SMTP door")?;
     let mail = Fixed::new(args.size, args.attachments, &["poststelle@bench.example"]);
     let size = mail.size();
@@ -123,13 +129,15 @@ fn round(value: f64) -> f64 {
 pub async fn flow(args: BenchArgs) -> Result<ExitCode> {
     crate::telemetry::start("warn");
     let (config, hub) = settle(&args).await?;
-    let running = house::start(&config, Arc::clone(&hub), Role::All, house::Doors::open(&config, Role::All).await?)?;
+    let running =
+        house::start(&config, Arc::clone(&hub), Role::All, house::Doors::open(&config, Role::All).await?)?;
     let smtp = running.smtp.context("no SMTP door")?;
     let mail = Fixed::new(args.size, args.attachments, &["poststelle@bench.example"]);
     let size = mail.size();
     let began = Instant::now();
     let (messages, connections) = (args.messages, args.connections);
-    let load = tokio::spawn(async move { send_many(smtp, messages, connections, move |n| mail.shot(n)).await });
+    let load =
+        tokio::spawn(async move { send_many(smtp, messages, connections, move |n| mail.shot(n)).await });
     let label = OutcomeLabel { channel: "hot_folder".to_owned(), outcome: "accepted".to_owned() };
     let (mut first, mut ninth) = (None, None);
     let done = loop {

@@ -217,8 +217,9 @@ impl Default for Smtp {
 impl Config {
     /// Reads `path`; environment variables override.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("configuration {} cannot be read; give its path with --config", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("configuration {} cannot be read; give its path with --config", path.display())
+        })?;
         Self::parse(&text, std::env::vars()).with_context(|| format!("in {}", path.display()))
     }
 
@@ -241,7 +242,9 @@ impl Config {
             let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             let Some(entry) = entry.as_table_mut() else { bail!("[{section}] must be a section") };
             // Only sections of numbers and flags are read as such: a secret of digits stays a text.
-            let number = ["limits", "timers"].contains(&section) || field == "connections" || field.ends_with("per_peer");
+            let number = ["limits", "timers"].contains(&section)
+                || field == "connections"
+                || field.ends_with("per_peer");
             let value = match (number, value.as_str()) {
                 (true, text) => text.parse().map(toml::Value::Integer).unwrap_or(toml::Value::String(value)),
                 (false, "true") => toml::Value::Boolean(true),
@@ -256,7 +259,9 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        for (what, value) in [("node", &self.node), ("domain", &self.domain), ("web.listen", &self.web.listen)] {
+        for (what, value) in
+            [("node", &self.node), ("domain", &self.domain), ("web.listen", &self.web.listen)]
+        {
             if value.trim() != value || value.is_empty() {
                 bail!("{what} is empty or has blanks at its ends: {value:?}");
             }
@@ -292,7 +297,11 @@ impl Config {
 
     /// File of the root key.
     pub fn root_key(&self) -> PathBuf {
-        if self.keys.root.as_os_str().is_empty() { self.data.join("root.key") } else { self.keys.root.clone() }
+        if self.keys.root.as_os_str().is_empty() {
+            self.data.join("root.key")
+        } else {
+            self.keys.root.clone()
+        }
     }
 
     /// Limits of the hub.

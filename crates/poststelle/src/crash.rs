@@ -125,11 +125,16 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
         node.child.kill().await?;
     }
     // The consumer ends after one look at an untouched folder.
-    tokio::task::spawn_blocking(move || consumer.join()).await?.map_err(|_| anyhow::anyhow!("consumer failed"))?;
+    tokio::task::spawn_blocking(move || consumer.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("consumer failed"))?;
     hook_task.abort();
     let report = judge(&hub, tenant, &tally, kills, settled).await?;
     println!("{report}");
-    let good = report["lost"] == 0 && report["duplicates"] == 0 && report["verified"] == true && report["balance_ok"] == true;
+    let good = report["lost"] == 0
+        && report["duplicates"] == 0
+        && report["verified"] == true
+        && report["balance_ok"] == true;
     let repeated = report["repeated_calls"].as_u64().unwrap_or(u64::MAX);
     Ok(if good && repeated <= kills * IN_FLIGHT { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -149,7 +154,8 @@ async fn settle(hub: &Hub, hot: &Path, hook: SocketAddr) -> Result<TenantId> {
     let tenant = hub.add_tenant("crash", "Absturzprobe", &who).await?;
     let mailbox = hub.add_mailbox(tenant, "Poststelle", &who).await?;
     hub.add_address(tenant, mailbox, ChannelKind::Mail, "poststelle@crash.example", &who).await?;
-    let folder = hub.add_connector(tenant, "hot_folder", "Ordner", &json!({ "path": hot }), None, &who).await?;
+    let folder =
+        hub.add_connector(tenant, "hot_folder", "Ordner", &json!({ "path": hot }), None, &who).await?;
     let config = json!({
         "url": format!("http://{hook}/hook"), "allow_private": true, "timeout_seconds": 10,
         "part_base_url": "http://127.0.0.1/api/v1",
@@ -195,7 +201,8 @@ async fn start_node(config: &Path) -> Result<Node> {
         }
         bail!("a node ended before it was ready")
     };
-    let smtp = tokio::time::timeout(Duration::from_secs(60), find).await.context("a node did not get ready")??;
+    let smtp =
+        tokio::time::timeout(Duration::from_secs(60), find).await.context("a node did not get ready")??;
     Ok(Node { child, smtp })
 }
 
@@ -210,17 +217,28 @@ fn kind(n: u64) -> &'static str {
 async fn send(lane: u64, doors: watch::Receiver<[SocketAddr; 2]>, tally: Arc<Tally>) {
     let Ok(tls) = ClientTls::new(rustls::RootCertStore::empty(), None) else { return };
     let quick = Duration::from_secs(10);
-    let timeouts = Timeouts { connect: Duration::from_secs(1), greeting: quick, command: quick, end: quick, ..Timeouts::default() };
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(1),
+        greeting: quick,
+        command: quick,
+        end: quick,
+        ..Timeouts::default()
+    };
     let client = Client::new("absender.example", tls).with_timeouts(timeouts);
-    let (Ok(from), Ok(to)) = (Address::parse("a@aussen.example"), Address::parse("poststelle@crash.example")) else {
+    let (Ok(from), Ok(to)) = (Address::parse("a@aussen.example"), Address::parse("poststelle@crash.example"))
+    else {
         return;
     };
     while !tally.stop.load(Ordering::SeqCst) {
         let n = tally.sent.fetch_add(1, Ordering::SeqCst);
         let [a, b] = *doors.borrow();
-        let door = if (n + lane) % 2 == 0 { a } else { b };
+        let door = if (n + lane).is_multiple_of(2) { a } else { b };
         let route = Route { host: door.ip().to_string(), port: door.port(), tls: Tls::None, auth: None };
-        let mail = Mail { mail_from: Some(from.clone()), recipients: vec![Recipient::new(to.clone())], ..Mail::default() };
+        let mail = Mail {
+            mail_from: Some(from.clone()),
+            recipients: vec![Recipient::new(to.clone())],
+            ..Mail::default()
+        };
         let text = format!(
             "From: a@aussen.example\r\nTo: poststelle@crash.example\r\nSubject: crash-{n:08}-{}\r\nMIME-Version: 1.0\r\n\
              Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nText {n}\r\n--x\r\nContent-Type: application/pdf; \
@@ -266,8 +284,14 @@ async fn webhook(listener: tokio::net::TcpListener, tally: Arc<Tally>) {
                 }
                 seen.drain(..head + 4 + length);
                 let key = field("idempotency-key").unwrap_or_default();
-                *tally.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(key).or_default() += 1;
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}";
+                *tally
+                    .calls
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .entry(key)
+                    .or_default() += 1;
+                let answer =
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}";
                 if stream.write_all(answer).await.is_err() {
                     return;
                 }
@@ -286,9 +310,15 @@ fn consume(hot: &Path, tally: &Tally) {
             if name.starts_with('.') {
                 continue;
             }
-            let complete = entry.path().join("message.json").exists() && entry.path().join("original.eml").exists();
+            let complete =
+                entry.path().join("message.json").exists() && entry.path().join("original.eml").exists();
             let key = if complete { name } else { format!("incomplete {name}") };
-            *tally.packages.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(key).or_default() += 1;
+            *tally
+                .packages
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .entry(key)
+                .or_default() += 1;
             let _ = std::fs::remove_dir_all(entry.path());
             took = true;
         }
@@ -315,7 +345,13 @@ async fn wait_until_done(hub: &Hub, limit: Duration) -> Result<bool> {
     }
 }
 
-async fn judge(hub: &Hub, tenant: TenantId, tally: &Tally, kills: u64, settled: bool) -> Result<serde_json::Value> {
+async fn judge(
+    hub: &Hub,
+    tenant: TenantId,
+    tally: &Tally,
+    kills: u64,
+    settled: bool,
+) -> Result<serde_json::Value> {
     let mut found: BTreeMap<u64, Vec<MessageId>> = BTreeMap::new();
     let mut tx = hub.db().read(Scope::Tenant(tenant)).await?;
     let (mut before, mut places, mut unplaced) = (None, 0u64, 0u64);
@@ -338,7 +374,10 @@ async fn judge(hub: &Hub, tenant: TenantId, tally: &Tally, kills: u64, settled: 
             twice += deliveries.len() as u64 - 1;
             let id = delivery.id.to_string();
             let times = match kind(n) {
-                "korb" => desk::desks_of(&mut tx, tenant, line.id).await?.iter().filter(|d| **d == clearing).count() as u64,
+                "korb" => {
+                    desk::desks_of(&mut tx, tenant, line.id).await?.iter().filter(|d| **d == clearing).count()
+                        as u64
+                }
                 "ordner" => packages.iter().filter(|(name, _)| name.contains(&id)).map(|(_, n)| n).sum(),
                 _ => u64::from(calls.contains_key(&id)),
             };

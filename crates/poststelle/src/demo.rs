@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! `demo`: hub, outside world and sample mail on loopback; nothing to install, nothing to configure.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use poststelle_hub::Hub;
 use poststelle_model::{Action, ChannelKind, Rule, RuleId, Who};
-use poststelle_store::{Scope, StoreError, evidence, jobs, tenants};
+use poststelle_store::{Scope, StoreError, tenants};
+use poststelle_world::day::{self, Day, World};
+use poststelle_world::fachverfahren::Take;
 use poststelle_world::far_side::FarSide;
-use poststelle_world::letters::{Letters, Malformed};
+use poststelle_world::letters::Letters;
 use poststelle_world::load::Load;
 use poststelle_world::places::{self, Settled, SettledTenant};
 use serde_json::json;
@@ -56,7 +59,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     std::fs::create_dir_all(&args.dir).with_context(|| format!("folder {}", args.dir.display()))?;
     let dir = args.dir.canonicalize()?;
     let _ = std::fs::remove_file(dir.join("demo.json"));
-    let world = FarSide::start().await?;
+    let world = Arc::new(FarSide::start().await?);
     let mut config = settings(&args, &dir)?;
     let doors = Doors::open(&config, Role::All).await?;
     let smtp = doors.smtp().context("no SMTP door")?;
@@ -80,10 +83,9 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         "logins": logins(&settled), "api": { "token": settled.intake.token, "tenant": settled.intake.tenant.to_string() },
     });
     if args.once {
-        let report = day(&hub, smtp, &settled, &world).await?;
+        let report = play(&hub, smtp, web, &settled, &world).await?;
         println!("{}", serde_json::to_string_pretty(&report)?);
         running.stop().await;
-        world.stop().await;
         return Ok(if report["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     write_sheet(&dir, &sheet)?;
@@ -95,7 +97,6 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     }
     let _ = std::fs::remove_file(dir.join("demo.json"));
     running.stop().await;
-    world.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,8 +123,7 @@ fn settings(args: &DemoArgs, dir: &Path) -> Result<Config> {
     config.limits.backoff_max_ms = 60_000;
     if args.once {
         config.limits.backoff_first_ms = 200;
-        config.limits.backoff_max_ms = 1_000;
-        config.limits.expiry_seconds = 20;
+        config.limits.backoff_max_ms = 2_000;
         config.timers.sequence_ms = 200;
     }
     config.timers.canary_seconds = if args.once { 2 } else { 60 };
@@ -145,7 +145,8 @@ fn certificate(dir: &Path) -> Result<(PathBuf, PathBuf)> {
 fn write_private(path: &Path, octets: &[u8]) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(octets)?;
     Ok(())
 }
@@ -194,7 +195,12 @@ fn logins(settled: &Settled) -> Vec<serde_json::Value> {
     let clerk = settled
         .logins
         .iter()
-        .find(|l| !l.administration.is_empty() && slug.as_deref().is_some_and(|s| s.contains(&l.administration) || l.administration.contains(s)))
+        .find(|l| {
+            !l.administration.is_empty()
+                && slug
+                    .as_deref()
+                    .is_some_and(|s| s.contains(&l.administration) || l.administration.contains(s))
+        })
         .or_else(|| settled.logins.iter().find(|l| !l.administration.is_empty()));
     for (who, login) in [("clerk", clerk), ("operator", operator)] {
         if let Some(l) = login {
@@ -232,14 +238,18 @@ fn welcome(sheet: &serde_json::Value, settled: &Settled, dir: &Path) {
 }
 
 /// Sample mail: a letter every few seconds to somebody.
-async fn traffic(smtp: std::net::SocketAddr, settled: Settled) {
+async fn traffic(smtp: SocketAddr, settled: Settled) {
     let mut letters = Letters::new(7).max_size(2 * 1024 * 1024);
     let Ok(load) = Load::new(smtp) else { return };
     let load = load.concurrency(1);
     let mut turn = 0usize;
     loop {
         let Some(tenant) = settled.tenants.get(turn % settled.tenants.len().max(1)) else { return };
-        let address = tenant.addresses.get(turn % tenant.addresses.len().max(1)).cloned().unwrap_or_else(|| tenant.poststelle());
+        let address = tenant
+            .addresses
+            .get(turn % tenant.addresses.len().max(1))
+            .cloned()
+            .unwrap_or_else(|| tenant.poststelle());
         let shot = letters.next(&[address.as_str()]).shot();
         load.run(1, move |_| shot.clone()).await;
         turn += 1;
@@ -247,61 +257,24 @@ async fn traffic(smtp: std::net::SocketAddr, settled: Settled) {
     }
 }
 
-/// A short day: ordinary, hostile and malformed mail, forwards with reports, mail that must be refused.
-async fn day(hub: &Hub, smtp: std::net::SocketAddr, settled: &Settled, world: &FarSide) -> Result<serde_json::Value> {
-    let mut letters = Letters::new(11).max_size(4 * 1024 * 1024);
-    let mut shots = Vec::new();
-    for (i, tenant) in settled.tenants.iter().cycle().take(60).enumerate() {
-        let address = tenant.addresses.get(i % tenant.addresses.len().max(1)).cloned().unwrap_or_else(|| tenant.poststelle());
-        shots.push(letters.next(&[address.as_str()]).shot());
-    }
-    let (Some(first), Some(second)) = (settled.tenants.first(), settled.tenants.get(1)) else { bail!("too few tenants") };
-    let shown = settled.tenant(SHOWN).context("no tenant to show")?;
-    shots.push(letters.next(&[first.poststelle().as_str(), second.poststelle().as_str()]).shot());
-    for _ in 0..5 {
-        shots.push(letters.hostile(&[first.poststelle().as_str()]).shot());
-    }
-    for how in [Malformed::MissingBoundary, Malformed::Unclosed, Malformed::BareLf, Malformed::Nul, Malformed::NoHeader] {
-        shots.push(letters.malformed(how, &[second.poststelle().as_str()]).shot());
-    }
-    for local in ["fachverfahren", "weiterleitung"] {
-        shots.push(letters.next(&[format!("{local}@{}", shown.domain).as_str()]).shot());
-    }
-    let good = shots.len() as u64;
-    let load = Load::new(smtp)?;
-    let sent = load.run(good, move |n| shots.get(usize::try_from(n).unwrap_or(0)).cloned().unwrap_or_else(|| unreachable_shot())).await;
-    let stray = letters.next(&["niemand@nirgends.example"]).shot();
-    let refused = load.run(1, move |_| stray.clone()).await.refused;
-    let drained = drain(hub, Duration::from_secs(90)).await?;
+/// The scripted day, the balance of the hub and the check of all proofs in one report.
+async fn play(
+    hub: &Arc<Hub>,
+    smtp: SocketAddr,
+    web: SocketAddr,
+    settled: &Settled,
+    far: &Arc<FarSide>,
+) -> Result<serde_json::Value> {
+    let world =
+        World::around(Arc::clone(hub), smtp, Arc::clone(far), settled.clone(), Take::Leave).with_web(web);
+    let day = Day { max_size: 4_000_000, patience: Duration::from_secs(180), ..Day::default() };
+    let report = day::play(day, &world).await;
     let balance = hub.balance().await?;
     let (proofs, verified) = admin::verify_all(hub).await?;
-    let ok = drained && balance.ok && verified && sent.accepted == good && refused == 1;
-    let counts = world.counts();
+    let proved =
+        proofs["tenants"].as_array().into_iter().flatten().filter_map(|t| t["placed"].as_u64()).sum::<u64>();
     Ok(json!({
-        "ok": ok, "sent": good, "accepted": sent.accepted, "refused_as_expected": refused, "drained": drained,
-        "mail_received_outside": counts.received, "balance": balance, "verified": verified,
-        "entries_proved": proofs["tenants"].as_array().into_iter().flatten().filter_map(|t| t["placed"].as_u64()).sum::<u64>(),
+        "ok": report.ok && balance.ok && verified, "day": report, "balance": balance, "verified": verified,
+        "entries_proved": proved,
     }))
-}
-
-fn unreachable_shot() -> poststelle_world::load::Shot {
-    poststelle_world::load::Shot::new("", &[], Vec::new())
-}
-
-/// Waits until no work is left and every entry has its place in the log.
-async fn drain(hub: &Hub, limit: Duration) -> Result<bool> {
-    let deadline = tokio::time::Instant::now() + limit;
-    loop {
-        let mut tx = hub.db().read(Scope::System).await?;
-        let open: i64 = jobs::counts(&mut tx).await?.iter().map(|c| c.1).sum();
-        let unplaced = evidence::open_tenants(&mut tx).await?.len();
-        tx.rollback().await?;
-        if open == 0 && unplaced == 0 {
-            return Ok(true);
-        }
-        if tokio::time::Instant::now() > deadline {
-            return Ok(false);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }

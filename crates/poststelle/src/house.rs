@@ -79,7 +79,9 @@ pub fn blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
     let b = &config.blobs;
     if b.s3_endpoint.is_empty() {
         let path = if b.path.as_os_str().is_empty() { config.data.join("blobs") } else { b.path.clone() };
-        return Ok(Arc::new(DiskStore::open(&path).with_context(|| format!("blob folder {}", path.display()))?));
+        return Ok(Arc::new(
+            DiskStore::open(&path).with_context(|| format!("blob folder {}", path.display()))?,
+        ));
     }
     let s3 = S3Config {
         endpoint: b.s3_endpoint.clone(),
@@ -109,7 +111,10 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
     let db = database(config).await?;
     let have = migrate::current(&db).await?;
     if have < migrate::wanted() {
-        bail!("the database has schema {have}, this program needs {}: run `poststelle migrate`", migrate::wanted());
+        bail!(
+            "the database has schema {have}, this program needs {}: run `poststelle migrate`",
+            migrate::wanted()
+        );
     }
     let root = RootKey::load_file(&config.root_key())?;
     let skew = i64::try_from(clock_skew.as_micros()).unwrap_or(0) * if clock_back { -1 } else { 1 };
@@ -129,7 +134,10 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
             roots.add(certificate.context("mail.relay_roots")?).context("mail.relay_roots")?;
         }
     } else if matches!(config.mail.relay_tls.as_str(), "required" | "implicit") {
-        bail!("mail.relay_tls = {:?} needs mail.relay_roots: a PEM file with the roots to trust", config.mail.relay_tls);
+        bail!(
+            "mail.relay_tls = {:?} needs mail.relay_roots: a PEM file with the roots to trust",
+            config.mail.relay_tls
+        );
     }
     let tls = ClientTls::new(roots, None).context("TLS for outgoing mail")?;
     let mail = MailChannel::new(&config.domain, tls, routes, config.limits.message_bytes);
@@ -141,7 +149,8 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
     let options = webhook::Options { permit_private: config.connect.internal_webhooks, ..Default::default() };
     let webhook = Webhook::new(&options).map_err(|e| anyhow::anyhow!("webhook: {e}"))?;
     let list: [Arc<dyn Channel>; 3] = [Arc::new(mail), Arc::new(hot_folder), Arc::new(webhook)];
-    let channels: HashMap<&'static str, Arc<dyn Channel>> = list.into_iter().map(|c| (c.describe().name, c)).collect();
+    let channels: HashMap<&'static str, Arc<dyn Channel>> =
+        list.into_iter().map(|c| (c.describe().name, c)).collect();
     let hub = Hub::new(Parts {
         db,
         blobs: blobs(config)?,
@@ -270,7 +279,8 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
             timeouts: Timeouts { drain: Duration::from_secs(10), ..Timeouts::default() },
             ..Default::default()
         };
-        let server = Server::new(settings, Arc::new(MailReceiver::new(Arc::clone(&hub), sign_in.clone())), tls);
+        let server =
+            Server::new(settings, Arc::new(MailReceiver::new(Arc::clone(&hub), sign_in.clone())), tls);
         for (listener, mode) in [(doors.smtp, Mode::StartTls), (doors.smtps, Mode::ImplicitTls)] {
             let Some(listener) = listener else { continue };
             let (server, stopping) = (server.clone(), stopping.clone());

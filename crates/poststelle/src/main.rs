@@ -184,13 +184,14 @@ enum BenchCommand {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(4 << 20).build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("Fehler: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(4 << 20).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("Fehler: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
     match runtime.block_on(run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
@@ -222,7 +223,9 @@ async fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Balance { config, json } => admin::balance(&Config::load(&config.config)?, json).await,
         Command::Verify { config, json } => admin::verify(&Config::load(&config.config)?, json).await,
-        Command::Backup { config, dir, json } => backup::backup(&Config::load(&config.config)?, &dir, json).await,
+        Command::Backup { config, dir, json } => {
+            backup::backup(&Config::load(&config.config)?, &dir, json).await
+        }
         Command::Restore { config, dir, known_checkpoint, json } => {
             backup::restore(&Config::load(&config.config)?, &dir, &known_checkpoint, json).await
         }
@@ -256,7 +259,8 @@ async fn serve(config: &ConfigArg, role: Role, clock_skew: i64) -> Result<ExitCo
 
 /// Waits for SIGTERM or SIGINT.
 async fn wait_for_end() -> Result<()> {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("signals")?;
+    let mut term =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("signals")?;
     tokio::select! {
         _ = term.recv() => {}
         result = tokio::signal::ctrl_c() => result.context("signals")?,

@@ -11,7 +11,12 @@ use crate::Cli;
 
 /// Writes or compares the references.
 pub fn run(dir: &Path, check: bool) -> Result<ExitCode> {
-    let pages = [("befehle.md", commands()), ("fehlercodes.md", codes()), ("metriken.md", metrics()), ("konfiguration.md", configuration())];
+    let pages = [
+        ("befehle.md", commands()),
+        ("fehlercodes.md", codes()),
+        ("metriken.md", metrics()),
+        ("konfiguration.md", configuration()),
+    ];
     let mut differ = Vec::new();
     for (name, text) in pages {
         let path = dir.join(name);
@@ -28,7 +33,10 @@ pub fn run(dir: &Path, check: bool) -> Result<ExitCode> {
     if differ.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("Nicht auf dem Stand des Programms: {}. Bitte `poststelle docs` laufen lassen.", differ.join(", "));
+    println!(
+        "Nicht auf dem Stand des Programms: {}. Bitte `poststelle docs` laufen lassen.",
+        differ.join(", ")
+    );
     Ok(ExitCode::FAILURE)
 }
 
@@ -45,8 +53,13 @@ fn describe(command: &clap::Command, path: &str, out: &mut String) {
         let path = format!("{path} {}", sub.get_name());
         let leaf = sub.get_subcommands().all(|s| s.get_name() == "help");
         if leaf {
-            out.push_str(&format!("\n## `{path}`\n\n{}\n", sub.get_about().map(ToString::to_string).unwrap_or_default()));
-            let shown = sub.get_arguments().filter(|a| !a.is_hide_set() && !["help", "version"].contains(&a.get_id().as_str()));
+            out.push_str(&format!(
+                "\n## `{path}`\n\n{}\n",
+                sub.get_about().map(ToString::to_string).unwrap_or_default()
+            ));
+            let shown = sub
+                .get_arguments()
+                .filter(|a| !a.is_hide_set() && !["help", "version"].contains(&a.get_id().as_str()));
             let rows: Vec<String> = shown
                 .map(|a| {
                     let name = match (a.get_long(), a.get_short()) {
@@ -61,7 +74,10 @@ fn describe(command: &clap::Command, path: &str, out: &mut String) {
                 })
                 .collect();
             if !rows.is_empty() {
-                out.push_str(&format!("\n| Angabe | Vorgabe | Bedeutung |\n| --- | --- | --- |\n{}\n", rows.join("\n")));
+                out.push_str(&format!(
+                    "\n| Angabe | Vorgabe | Bedeutung |\n| --- | --- | --- |\n{}\n",
+                    rows.join("\n")
+                ));
             }
         }
         describe(sub, &path, out);
@@ -114,18 +130,27 @@ fn configuration() -> String {
         } else if line.starts_with("LimitSettings {") || line.starts_with("TimerSettings {") {
             section = if line.starts_with('L') { "limits".to_owned() } else { "timers".to_owned() };
             comment.clear();
-        } else if let Some(field) = line.strip_prefix("pub ").and_then(|l| l.split_once(':')).map(|(f, _)| f.to_owned()) {
+        } else if let Some(field) =
+            line.strip_prefix("pub ").and_then(|l| l.split_once(':')).map(|(f, _)| f.to_owned())
+        {
             let sub = ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "limits", "timers"];
-            if !(section == "config" && sub.contains(&field.as_str())) && !section.starts_with('$') {
+            let heading = section == "config" && sub.contains(&field.as_str());
+            if !heading && !section.starts_with('$') {
                 let path = if section == "config" { field } else { format!("{section}.{field}") };
-                out.push_str(&format!("| `{path}` | {} |\n", if comment.is_empty() { "–" } else { &comment }));
+                out.push_str(&format!(
+                    "| `{path}` | {} |\n",
+                    if comment.is_empty() { "–" } else { &comment }
+                ));
             }
             comment.clear();
         } else if ["limits", "timers"].contains(&section.as_str())
             && let Some((field, default)) = line.split_once(" = ")
             && field.chars().all(|c| c.is_ascii_lowercase() || c == '_')
         {
-            out.push_str(&format!("| `{section}.{field}` | {comment} Vorgabe: {}. |\n", default.trim_end_matches(',')));
+            out.push_str(&format!(
+                "| `{section}.{field}` | {comment} Vorgabe: {}. |\n",
+                default.trim_end_matches(',')
+            ));
             comment.clear();
         } else if line == "}" || line.starts_with("impl ") || line.starts_with("fn ") {
             comment.clear();

@@ -74,9 +74,12 @@ pub async fn run(command: TenantCommand) -> Result<ExitCode> {
 
 fn passphrase(file: Option<&Path>) -> Result<SecretString> {
     let text = match file {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("Passwortsatz {}", path.display()))?,
-        None => std::env::var(PASSPHRASE)
-            .with_context(|| format!("es fehlt der Passwortsatz: --passphrase-file DATEI oder {PASSPHRASE}"))?,
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("Passwortsatz {}", path.display()))?
+        }
+        None => std::env::var(PASSPHRASE).with_context(|| {
+            format!("es fehlt der Passwortsatz: --passphrase-file DATEI oder {PASSPHRASE}")
+        })?,
     };
     let text = SecretString::from(text.trim_end_matches(['\r', '\n']));
     if text.expose_secret().chars().count() < PASSPHRASE_MIN {
@@ -90,7 +93,10 @@ pub async fn parts(config: &Config) -> Result<(Db, Arc<dyn BlobStore>, Keys)> {
     let db = house::database(config).await?;
     let have = migrate::current(&db).await?;
     if have != migrate::wanted() {
-        bail!("die Datenbank hat Stand {have}, dieses Programm braucht {}: erst „poststelle migrate“", migrate::wanted());
+        bail!(
+            "die Datenbank hat Stand {have}, dieses Programm braucht {}: erst „poststelle migrate“",
+            migrate::wanted()
+        );
     }
     let root = RootKey::load_file(&config.root_key())?;
     Ok((db, house::blobs(config)?, Keys::new(Arc::new(root))))
@@ -99,15 +105,25 @@ pub async fn parts(config: &Config) -> Result<(Db, Arc<dyn BlobStore>, Keys)> {
 /// What went wrong, and what to do.
 fn in_words(error: TransferError) -> anyhow::Error {
     match error {
-        TransferError::Passphrase => anyhow::anyhow!("der Passwortsatz öffnet die Datei nicht; nichts wurde übernommen"),
-        TransferError::ShortPassphrase => anyhow::anyhow!("der Passwortsatz hat weniger als {PASSPHRASE_MIN} Zeichen"),
+        TransferError::Passphrase => {
+            anyhow::anyhow!("der Passwortsatz öffnet die Datei nicht; nichts wurde übernommen")
+        }
+        TransferError::ShortPassphrase => {
+            anyhow::anyhow!("der Passwortsatz hat weniger als {PASSPHRASE_MIN} Zeichen")
+        }
         TransferError::Damaged(what) => {
-            anyhow::anyhow!("die Datei ist nicht so, wie sie geschrieben wurde ({what}); nichts wurde übernommen")
+            anyhow::anyhow!(
+                "die Datei ist nicht so, wie sie geschrieben wurde ({what}); nichts wurde übernommen"
+            )
         }
         TransferError::Format(what) => anyhow::anyhow!("diese Datei wird hier nicht gelesen: {what}"),
-        TransferError::Exists(what) => anyhow::anyhow!("das gibt es hier schon: {what}; nichts wurde übernommen"),
+        TransferError::Exists(what) => {
+            anyhow::anyhow!("das gibt es hier schon: {what}; nichts wurde übernommen")
+        }
         TransferError::Busy => {
-            anyhow::anyhow!("dieser Mandant wird gerade schon übernommen; nach einem Abbruch zwei Minuten warten")
+            anyhow::anyhow!(
+                "dieser Mandant wird gerade schon übernommen; nach einem Abbruch zwei Minuten warten"
+            )
         }
         TransferError::Io(error) => anyhow::anyhow!("Datei: {error}"),
         TransferError::Store(error) => error.into(),
@@ -139,12 +155,20 @@ async fn prove(db: &Db, tenant: TenantId, body: serde_json::Value) -> Result<()>
     bail!("der Nachweis konnte nicht geschrieben werden; bitte noch einmal")
 }
 
-async fn export(config: &Config, slug: &str, file: &Path, passphrase: &SecretString, as_json: bool) -> Result<ExitCode> {
+async fn export(
+    config: &Config,
+    slug: &str,
+    file: &Path,
+    passphrase: &SecretString,
+    as_json: bool,
+) -> Result<ExitCode> {
     let (db, blobs, keys) = parts(config).await?;
     let mut tx = db.read(Scope::System).await?;
     let all = tenants::all(&mut tx).await?;
     tx.rollback().await?;
-    let Some(tenant) = all.iter().find(|t| t.slug == slug) else { bail!("es gibt keinen Mandanten {slug:?}") };
+    let Some(tenant) = all.iter().find(|t| t.slug == slug) else {
+        bail!("es gibt keinen Mandanten {slug:?}")
+    };
     if tenant.id.is_system() {
         bail!("der Mandant „system“ gehört zur Installation und zieht nicht um");
     }
@@ -161,7 +185,13 @@ async fn export(config: &Config, slug: &str, file: &Path, passphrase: &SecretStr
     };
     // Who hands everything of a tenant out leaves a trace, also in the file itself.
     prove(&db, tenant.id, json!({ "field": "export", "export": what.id })).await?;
-    let out = tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).await;
+    let out = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .await;
     let out = out.with_context(|| format!("Datei {}", partial.display()))?;
     let out = tokio::io::BufWriter::with_capacity(1 << 20, out);
     let result = transfer::export(&db, &blobs, &keys, &what, out, &mut progress()).await;
@@ -178,7 +208,10 @@ async fn export(config: &Config, slug: &str, file: &Path, passphrase: &SecretStr
     tokio::fs::rename(&partial, file).await.with_context(|| format!("Datei {}", file.display()))?;
     sync_folder_of(file)?;
     if as_json {
-        println!("{}", json!({ "tenant": slug, "export": what.id, "file": file, "report": report_json(&report) }));
+        println!(
+            "{}",
+            json!({ "tenant": slug, "export": what.id, "file": file, "report": report_json(&report) })
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!("{} geschrieben: {}", file.display(), in_short(&report));
@@ -195,7 +228,13 @@ async fn import(config: &Config, file: &Path, passphrase: &SecretString, as_json
     let input = tokio::fs::File::open(file).await.with_context(|| format!("Datei {}", file.display()))?;
     let input = tokio::io::BufReader::with_capacity(1 << 20, input);
     let holder = SystemIds.next().to_string();
-    let to = Import { db: &db, blobs: &blobs, keys: &keys, passphrase: passphrase.expose_secret(), holder: &holder };
+    let to = Import {
+        db: &db,
+        blobs: &blobs,
+        keys: &keys,
+        passphrase: passphrase.expose_secret(),
+        holder: &holder,
+    };
     let mut pending = transfer::import(&to, input, &mut progress()).await.map_err(in_words)?;
     let (tenant, slug) = (pending.tenant, pending.slug.clone());
     let checked = check(&mut pending).await;
@@ -223,10 +262,15 @@ async fn import(config: &Config, file: &Path, passphrase: &SecretString, as_json
         return Ok(ExitCode::SUCCESS);
     }
     println!("Mandant {slug} übernommen: {}", in_short(&report));
-    println!("Geprüft: {} Ketten mit {} Einträgen, Protokoll bis {}", verified.chains, verified.entries, verified.checkpoint);
+    println!(
+        "Geprüft: {} Ketten mit {} Einträgen, Protokoll bis {}",
+        verified.chains, verified.entries, verified.checkpoint
+    );
     say_damaged(&report);
     let jobs = report.rows.get("jobs").copied().unwrap_or(0);
-    println!("{jobs} offene Aufträge gehen hier weiter; die alte Installation darf diesen Mandanten nicht mehr bearbeiten.");
+    println!(
+        "{jobs} offene Aufträge gehen hier weiter; die alte Installation darf diesen Mandanten nicht mehr bearbeiten."
+    );
     if !waiting.is_empty() {
         println!("Abgeschaltet, bis Ordner und Adressen hier stimmen: {}", waiting.join(", "));
     }
@@ -242,12 +286,14 @@ async fn import(config: &Config, file: &Path, passphrase: &SecretString, as_json
 /// Checks chains and log on the rows not yet visible, and notes the arrival in the tenant's own chain.
 async fn check(pending: &mut transfer::Pending) -> Result<poststelle_evidence::Verified> {
     let tenant = pending.tenant;
-    let body = json!({ "field": "installation", "export": pending.export, "exported_at": pending.exported_at });
+    let body =
+        json!({ "field": "installation", "export": pending.export, "exported_at": pending.exported_at });
     let tx = pending.tx();
     tx.enter(Scope::Tenant(tenant)).await?;
     let verified = poststelle_evidence::verify_within(tx, tenant).await?;
     if !verified.faults.is_empty() {
-        let first: Vec<String> = verified.faults.iter().take(5).map(|f| format!("{}: {}", f.place, f.what)).collect();
+        let first: Vec<String> =
+            verified.faults.iter().take(5).map(|f| format!("{}: {}", f.place, f.what)).collect();
         bail!("{} Nachweise passen nicht: {}", verified.faults.len(), first.join("; "));
     }
     let new = NewEvidence::new(tenant, Subject::tenant(tenant), Event::Changed, Who::house("operator"), body);
@@ -268,7 +314,9 @@ fn in_short(report: &Report) -> String {
 
 fn say_damaged(report: &Report) {
     for id in &report.damaged {
-        println!("ACHTUNG: Der Inhalt der Nachricht {id} fehlte oder war beschädigt; ihre Nachweise sind da.");
+        println!(
+            "ACHTUNG: Der Inhalt der Nachricht {id} fehlte oder war beschädigt; ihre Nachweise sind da."
+        );
     }
 }
 
@@ -285,5 +333,7 @@ fn report_json(report: &Report) -> serde_json::Value {
 /// Makes a name in a folder durable.
 pub fn sync_folder_of(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder).and_then(|f| f.sync_all()).with_context(|| format!("Ordner {}", folder.display()))
+    std::fs::File::open(folder)
+        .and_then(|f| f.sync_all())
+        .with_context(|| format!("Ordner {}", folder.display()))
 }

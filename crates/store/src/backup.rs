@@ -63,12 +63,15 @@ pub async fn checkpoint_root(tx: &mut Tx, tenant: TenantId, size: i64) -> Result
     tx.one(sql::CHECKPOINT_ROOT, args![tenant, size]).await?.map(|r| text(&r, 0)).transpose()
 }
 
-/// Ends all sessions begun until `at`: cookies of before a restore open nothing.
+/// Ends what belonged to the nodes and people of before a restore: leases, held jobs, sessions begun until `at`.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn end_sessions(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
-    tx.run(sql::SESSION_END_ALL, args![at]).await
+pub async fn end_all_holds(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
+    tx.run(sql::LEASE_END_ALL, vec![]).await?;
+    tx.run(sql::JOB_FREE_ALL, vec![]).await?;
+    tx.run(sql::SESSION_END_ALL, args![at]).await?;
+    Ok(())
 }
 
 /// Names and sealed sizes of the next blobs after `after`, which moves on; empty at the end. System scope.
@@ -217,7 +220,13 @@ pub async fn snapshot(tx: &mut Tx) -> Result<String, StoreError> {
 /// [`StoreError::Config`] when the program is missing or refuses; its words are in the error.
 pub async fn dump_postgres(url: &str, snapshot: &str, path: &Path) -> Result<(), StoreError> {
     let mut command = client("pg_dump", url)?;
-    command.args(["--format=custom", "--no-owner", "--no-privileges", "--enable-row-security", "--no-password"]);
+    command.args([
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        "--enable-row-security",
+        "--no-password",
+    ]);
     command.arg(format!("--snapshot={snapshot}")).arg(format!("--file={}", path.display()));
     run(command, "pg_dump").await?;
     let fault = |e: std::io::Error| file_error(&e, path);
@@ -230,7 +239,13 @@ pub async fn dump_postgres(url: &str, snapshot: &str, path: &Path) -> Result<(),
 /// As [`dump_postgres`]; nothing is there then.
 pub async fn restore_postgres(url: &str, path: &Path) -> Result<(), StoreError> {
     let mut command = client("pg_restore", url)?;
-    command.args(["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", "--no-password"]);
+    command.args([
+        "--no-owner",
+        "--no-privileges",
+        "--exit-on-error",
+        "--single-transaction",
+        "--no-password",
+    ]);
     command.arg(format!("--dbname={}", address(url)?.path().trim_start_matches('/'))).arg(path);
     run(command, "pg_restore").await
 }
@@ -291,9 +306,9 @@ fn decode(text: &str) -> String {
 
 async fn run(mut command: tokio::process::Command, program: &str) -> Result<(), StoreError> {
     let output = command.output().await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            StoreError::Config(format!("{program} is not installed; it belongs to the client programs of PostgreSQL"))
-        }
+        std::io::ErrorKind::NotFound => StoreError::Config(format!(
+            "{program} is not installed; it belongs to the client programs of PostgreSQL"
+        )),
         _ => StoreError::Config(format!("{program}: {e}")),
     })?;
     if output.status.success() {

@@ -141,6 +141,8 @@ statements! {
     BACKUP_MESSAGES = "SELECT tenant_id, COUNT(*) FROM messages GROUP BY tenant_id";
     BACKUP_ENTRIES = "SELECT tenant_id, COUNT(*) FROM evidence GROUP BY tenant_id";
     CHECKPOINT_ROOT = "SELECT root FROM checkpoints WHERE tenant_id = $1 AND size = $2";
+    LEASE_END_ALL = "UPDATE leases SET until = 0";
+    JOB_FREE_ALL = "UPDATE jobs SET lease_token = '', available_at = {now} WHERE lease_token <> ''";
     SESSION_END_ALL = "DELETE FROM sessions WHERE created_at <= $1";
 
     LEASE_TAKE = "INSERT INTO leases (name, holder, fence, until) VALUES ($1, $2, 1, {now} + $3) ON CONFLICT (name) DO UPDATE SET \

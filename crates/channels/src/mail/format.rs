@@ -125,7 +125,9 @@ fn cut(text: &str, max: usize) -> String {
 fn from_header(split: &Split) -> Opened {
     let summary = split.header.summary();
     let from = summary.from.first().cloned().unwrap_or_default();
-    let shown = |list: &[mime::Mailbox]| list.iter().take(50).map(|m| m.address.clone()).collect::<Vec<_>>().join(", ");
+    let shown = |list: &[mime::Mailbox]| {
+        list.iter().take(50).map(|m| m.address.clone()).collect::<Vec<_>>().join(", ")
+    };
     let mut headers = Vec::new();
     for field in split.header.fields().take(MAX_HEADERS) {
         let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
@@ -148,7 +150,13 @@ fn from_header(split: &Split) -> Opened {
         recipients: cut(&shown(&[summary.to.as_slice(), summary.cc.as_slice()].concat()), MAX_FIELD),
         sent_at: Timestamp(summary.date.as_ref().map_or(0, |d| d.unix.saturating_mul(1_000_000))),
         header_id: cut(summary.message_id.as_deref().unwrap_or_default(), 500),
-        answers: summary.in_reply_to.iter().chain(summary.references.iter().rev()).take(20).cloned().collect(),
+        answers: summary
+            .in_reply_to
+            .iter()
+            .chain(summary.references.iter().rev())
+            .take(20)
+            .cloned()
+            .collect(),
         automatic: summary.is_automatic(),
         urgent,
         headers,

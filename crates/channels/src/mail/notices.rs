@@ -24,7 +24,13 @@ impl MailNotices {
 }
 
 impl Notices for MailNotices {
-    fn failure(&self, message: &Message, header_id: &str, automatic: bool, failure: &Failure) -> Option<Notice> {
+    fn failure(
+        &self,
+        message: &Message,
+        header_id: &str,
+        automatic: bool,
+        failure: &Failure,
+    ) -> Option<Notice> {
         let sender = message.transport.sender.as_str();
         let local = sender.split('@').next().unwrap_or_default().to_ascii_lowercase();
         if automatic || sender.is_empty() || local == "mailer-daemon" || local.starts_with("b-") {
@@ -42,7 +48,11 @@ impl Notices for MailNotices {
                 "Ihre Nachricht vom {since} an {} konnte nicht zugestellt werden. {}",
                 failure.recipient, failure.sentence
             ),
-            english: format!("Your message of {} to {} could not be delivered.", failure.accepted_at.rfc3339(), failure.recipient),
+            english: format!(
+                "Your message of {} to {} could not be delivered.",
+                failure.accepted_at.rfc3339(),
+                failure.recipient
+            ),
             report: dsn::Report {
                 original_envelope_id: (!message.transport.envelope_id.is_empty())
                     .then(|| message.transport.envelope_id.clone()),
@@ -76,12 +86,13 @@ impl Notices for MailNotices {
 
     fn canary(&self, id: &str, address: &str, at: Timestamp) -> Notice {
         let mut octets = Vec::new();
-        let composer = Composer::new(self.postmaster(), format!("canary.{id}@{}", self.domain), at.0 / 1_000_000)
-            .to(Mailbox { name: None, address: address.to_owned() })
-            .subject("Kontrollnachricht der Poststelle")
-            .text("Diese Nachricht prüft, ob E-Mail hinaus- und wieder hereinkommt.\r\n")
-            .auto_submitted("auto-generated")
-            .header("X-Poststelle-Canary", id);
+        let composer =
+            Composer::new(self.postmaster(), format!("canary.{id}@{}", self.domain), at.0 / 1_000_000)
+                .to(Mailbox { name: None, address: address.to_owned() })
+                .subject("Kontrollnachricht der Poststelle")
+                .text("Diese Nachricht prüft, ob E-Mail hinaus- und wieder hereinkommt.\r\n")
+                .auto_submitted("auto-generated")
+                .header("X-Poststelle-Canary", id);
         if let Err(error) = composer.write_to(&mut octets) {
             tracing::warn!(%error, "canary could not be written");
         }

@@ -18,9 +18,7 @@ use poststelle_mail::smtp::server::{
 };
 use poststelle_mail::smtp::{Address, Recipient, Reply};
 use poststelle_model::message::Transport;
-use poststelle_model::{
-    ChannelKind, Direction, MailboxId, PrincipalId, Role, TenantId, Timestamp, Who,
-};
+use poststelle_model::{ChannelKind, Direction, MailboxId, PrincipalId, Role, TenantId, Timestamp, Who};
 use poststelle_store::{Scope, StoreError, access, tenants};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -29,11 +27,14 @@ const REMEMBER: Duration = Duration::from_secs(2);
 /// Most addresses remembered.
 const REMEMBER_CAP: usize = 10_000;
 
+/// Whose an address is: tenant and box; a return address has no box.
+type Owner = (TenantId, Option<MailboxId>);
+
 /// Takes mail in for the hub.
 pub struct MailReceiver {
     hub: Arc<Hub>,
     sign_in: Arc<dyn SignIn>,
-    resolved: Mutex<HashMap<String, (Timestamp, Option<(TenantId, Option<MailboxId>)>)>>,
+    resolved: Mutex<HashMap<String, (Timestamp, Option<Owner>)>>,
 }
 
 impl MailReceiver {
@@ -44,10 +45,11 @@ impl MailReceiver {
     }
 
     /// Whose address this is.
-    async fn resolve(&self, address: &Address) -> Result<Option<(TenantId, Option<MailboxId>)>, StoreError> {
+    async fn resolve(&self, address: &Address) -> Result<Option<Owner>, StoreError> {
         let text = format!("{}@{}", address.local_unquoted(), address.domain()).to_lowercase();
         let now = self.hub.clock().now();
-        if let Some((at, found)) = self.resolved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&text)
+        if let Some((at, found)) =
+            self.resolved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&text)
             && now.since(*at) < REMEMBER
         {
             return Ok(*found);
@@ -93,7 +95,8 @@ impl MailReceiver {
         let Some((tenant, _)) = self.resolve(from).await? else { return Ok(None) };
         let mut tx = self.hub.db().read(Scope::System).await?;
         let rights = access::access(&mut tx, principal, self.hub.clock().now()).await?;
-        let may = [Role::TenantAdmin, Role::Clerk, Role::Intake].into_iter().any(|role| rights.has(role, tenant));
+        let may =
+            [Role::TenantAdmin, Role::Clerk, Role::Intake].into_iter().any(|role| rights.has(role, tenant));
         Ok(may.then_some(tenant))
     }
 }
@@ -112,14 +115,15 @@ fn refusal(error: &AcceptError) -> Reply {
         AcceptError::TooLarge { cap } => {
             Reply::new(552, (5, 3, 4), format!("Message exceeds the limit of {cap} octets"))
         }
-        AcceptError::TooManyTenants { cap } => {
-            Reply::new(452, (4, 5, 3), format!("Recipients of more than {cap} authorities, send the rest separately"))
-        }
-        AcceptError::Store(e) => later(e),
-        AcceptError::Commit(e) => e.store().map_or_else(
-            || Reply::new(451, (4, 3, 0), "Temporary local problem, try again later"),
-            later,
+        AcceptError::TooManyTenants { cap } => Reply::new(
+            452,
+            (4, 5, 3),
+            format!("Recipients of more than {cap} authorities, send the rest separately"),
         ),
+        AcceptError::Store(e) => later(e),
+        AcceptError::Commit(e) => e
+            .store()
+            .map_or_else(|| Reply::new(451, (4, 3, 0), "Temporary local problem, try again later"), later),
     }
 }
 
@@ -169,7 +173,8 @@ impl Receiver for MailReceiver {
         let (direction, who) = match (&envelope.peer.identity, &envelope.mail_from) {
             (Some(identity), Some(from)) => {
                 let tenant = self.may_send_as(identity, from).await.map_err(|e| later(&e))?;
-                let tenant = tenant.ok_or_else(|| Reply::new(550, (5, 7, 1), "You may not send in this name"))?;
+                let tenant =
+                    tenant.ok_or_else(|| Reply::new(550, (5, 7, 1), "You may not send in this name"))?;
                 addressed.insert(tenant, Vec::new());
                 let list = envelope.recipients.iter().map(|r| r.address.as_str().to_owned()).collect();
                 recipients.insert(tenant, list);

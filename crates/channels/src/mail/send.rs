@@ -55,7 +55,12 @@ impl MailChannel {
             end: Duration::from_secs(240),
             ..Timeouts::default()
         };
-        Self { client: Client::new(domain, tls).with_timeouts(timeouts), routes, domain: domain.to_owned(), max_size }
+        Self {
+            client: Client::new(domain, tls).with_timeouts(timeouts),
+            routes,
+            domain: domain.to_owned(),
+            max_size,
+        }
     }
 
     /// With other time-outs.
@@ -68,7 +73,8 @@ impl MailChannel {
     fn first_lines(&self, cx: &Cx, out: &Outgoing) -> String {
         let mut lines = String::new();
         if out.message.direction == Direction::In {
-            let helo: String = out.message.transport.helo.chars().filter(char::is_ascii_graphic).take(100).collect();
+            let helo: String =
+                out.message.transport.helo.chars().filter(char::is_ascii_graphic).take(100).collect();
             let peer = out.message.transport.peer.rsplit_once(':').map_or("", |(ip, _)| ip);
             lines.push_str(&format!(
                 "Received: from {} ([{peer}]) by {} with ESMTP id {}; {}\r\n",
@@ -118,10 +124,17 @@ impl Channel for MailChannel {
         Ok(())
     }
 
-    async fn send(&self, cx: &Cx, out: &Outgoing, _key: &IdempotencyKey) -> Result<SendOutcome, ChannelError> {
+    async fn send(
+        &self,
+        cx: &Cx,
+        out: &Outgoing,
+        _key: &IdempotencyKey,
+    ) -> Result<SendOutcome, ChannelError> {
         let reject = |reason| Ok(SendOutcome::Rejected { reason, receipt: None });
         let Target::Mail { address } = &out.target else {
-            return reject(Reason::new("PST-MAIL-5003", Fault::Tenant).with("address", out.target.to_string()));
+            return reject(
+                Reason::new("PST-MAIL-5003", Fault::Tenant).with("address", out.target.to_string()),
+            );
         };
         let Ok(to) = Address::parse(address) else {
             return reject(Reason::new("PST-MAIL-5003", Fault::Tenant).with("address", address));
@@ -172,16 +185,22 @@ impl Channel for MailChannel {
                 Ok(SendOutcome::Accepted { receipt, foreign_id })
             }
             Outcome::Rejected(_) => {
-                let reason = Reason::new("PST-MAIL-5005", Fault::Remote).with("recipient", address).with("detail", said);
+                let reason = Reason::new("PST-MAIL-5005", Fault::Remote)
+                    .with("recipient", address)
+                    .with("detail", said);
                 Ok(SendOutcome::Rejected { reason, receipt })
             }
             Outcome::Unclear(_) => {
-                let reason = Reason::new("PST-MAIL-4005", Fault::Remote).with("host", &route.host).with("detail", said);
+                let reason = Reason::new("PST-MAIL-4005", Fault::Remote)
+                    .with("host", &route.host)
+                    .with("detail", said);
                 Ok(SendOutcome::Unclear { reason, receipt })
             }
             Outcome::TryLater(why) => {
-                let fault = if matches!(why.cause, Cause::Source(_)) { Fault::Operator } else { Fault::Remote };
-                let reason = Reason::new("PST-MAIL-4004", fault).with("host", &route.host).with("detail", said);
+                let fault =
+                    if matches!(why.cause, Cause::Source(_)) { Fault::Operator } else { Fault::Remote };
+                let reason =
+                    Reason::new("PST-MAIL-4004", fault).with("host", &route.host).with("detail", said);
                 Err(ChannelError::later(reason))
             }
         }
@@ -202,5 +221,10 @@ fn describe(outcome: &Outcome) -> String {
 fn queue_id(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let at = lower.find(" as ").map(|i| i + 4).or_else(|| lower.find("id=").map(|i| i + 3));
-    at.and_then(|i| text.get(i..)).and_then(|t| t.split_whitespace().next()).unwrap_or_default().chars().take(100).collect()
+    at.and_then(|i| text.get(i..))
+        .and_then(|t| t.split_whitespace().next())
+        .unwrap_or_default()
+        .chars()
+        .take(100)
+        .collect()
 }

@@ -66,6 +66,7 @@ struct TenantState {
     slug: String,
     name: String,
     log_origin: String,
+    note_vkey: String,
     messages: i64,
     entries: i64,
     checkpoint: Option<CheckpointState>,

@@ -4,6 +4,7 @@
 //! Order: everything is checked, then the blobs, then the database. On SQLite the database gets its name last, so
 //! a restore that was broken off leaves no installation that looks whole.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use poststelle_proof::note::VerifierKey;
 use poststelle_store::blob::{self, BlobStore};
 use poststelle_store::{Db, DbConfig, Scope, StoreError, backup as store, evidence, migrate};
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::task::JoinSet;
 
 use super::{BLOB_LIST, FORMAT, FileDigest, MANIFEST, Manifest, PARALLEL, POSTGRES, SQLITE, VERSION};
@@ -61,12 +62,14 @@ pub async fn restore(config: &Config, dir: &Path, known: &[PathBuf], as_json: bo
         }
     }
     let key = config.root_key();
-    let root = RootKey::load_file(&key)
-        .with_context(|| format!("der Wurzelschlüssel gehört vorher nach {}; er ist nicht in der Sicherung", key.display()))?;
+    let root = RootKey::load_file(&key).with_context(|| {
+        format!("der Wurzelschlüssel gehört vorher nach {}; er ist nicht in der Sicherung", key.display())
+    })?;
     let check = &manifest.key_check;
     if TenantKey::from_wrapped(&root, &check.tenant, &check.wrapped_key).is_err() {
         bail!("der Wurzelschlüssel {} gehört nicht zu dieser Sicherung", key.display());
     }
+    let known = read_known(known, &manifest)?;
     let blobs = house::blobs(config)?;
     must_be_empty(config, &blobs, sqlite).await?;
 
@@ -78,9 +81,9 @@ pub async fn restore(config: &Config, dir: &Path, known: &[PathBuf], as_json: bo
         }
     };
     let epochs = if sqlite {
-        restore_sqlite(config, dir, &manifest, known).await
+        restore_sqlite(config, dir, &manifest, &known).await
     } else {
-        restore_postgres(config, dir, &manifest, known).await
+        restore_postgres(config, dir, &manifest, &known).await
     };
     let epochs = match epochs {
         Ok(epochs) => epochs,
@@ -97,16 +100,22 @@ fn read_manifest(dir: &Path) -> Result<Manifest> {
     let path = dir.join(MANIFEST);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{} ist keine vollständige Sicherung: {MANIFEST} fehlt", dir.display()))?;
-    let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} ist beschädigt", path.display()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{} ist beschädigt", path.display()))?;
     if value["format"] != FORMAT {
         bail!("{} ist keine Sicherung einer Poststelle", dir.display());
     }
     if value["version"] != VERSION {
         bail!("die Sicherung hat die Fassung {}, dieses Programm liest {VERSION}", value["version"]);
     }
-    let manifest: Manifest = serde_json::from_value(value).with_context(|| format!("{} ist beschädigt", path.display()))?;
+    let manifest: Manifest =
+        serde_json::from_value(value).with_context(|| format!("{} ist beschädigt", path.display()))?;
     if manifest.schema > migrate::wanted() {
-        bail!("die Sicherung hat den Datenbank-Stand {}, dieses Programm kennt {}", manifest.schema, migrate::wanted());
+        bail!(
+            "die Sicherung hat den Datenbank-Stand {}, dieses Programm kennt {}",
+            manifest.schema,
+            migrate::wanted()
+        );
     }
     Ok(manifest)
 }
@@ -121,7 +130,10 @@ async fn must_be_empty(config: &Config, blobs: &Arc<dyn BlobStore>, sqlite: bool
     if sqlite {
         let path = sqlite_path(config)?;
         if path.exists() {
-            bail!("die Datenbank {} gibt es schon; wiederhergestellt wird nur in eine leere Installation", path.display());
+            bail!(
+                "die Datenbank {} gibt es schon; wiederhergestellt wird nur in eine leere Installation",
+                path.display()
+            );
         }
     } else {
         let db = Db::open(&DbConfig { connections: 2, ..DbConfig::new(&config.owner_url()) }).await?;
@@ -151,6 +163,22 @@ async fn load_blobs(blobs: &Arc<dyn BlobStore>, dir: &Path, manifest: &Manifest)
     let list = tokio::fs::File::open(dir.join(BLOB_LIST)).await?;
     let mut lines = BufReader::new(list).lines();
     let mut tasks: JoinSet<Result<(u64, u64)>> = JoinSet::new();
+    let loaded = load_listed(blobs, dir, &mut lines, &mut tasks).await;
+    // What was begun comes to its end before anybody clears up.
+    while tasks.join_next().await.is_some() {}
+    let (count, octets) = loaded?;
+    if (count, octets) != (manifest.blobs, manifest.blob_octets) {
+        bail!("{count} Inhalte statt {}", manifest.blobs);
+    }
+    Ok((count, octets))
+}
+
+async fn load_listed(
+    blobs: &Arc<dyn BlobStore>,
+    dir: &Path,
+    lines: &mut Lines<BufReader<tokio::fs::File>>,
+    tasks: &mut JoinSet<Result<(u64, u64)>>,
+) -> Result<(u64, u64)> {
     let (mut count, mut octets) = (0, 0);
     let mut tally = |done: Result<Result<(u64, u64)>, tokio::task::JoinError>| -> Result<()> {
         let (size, expected) = done??;
@@ -165,7 +193,8 @@ async fn load_blobs(blobs: &Arc<dyn BlobStore>, dir: &Path, manifest: &Manifest)
         Ok(())
     };
     while let Some(line) = lines.next_line().await? {
-        let file: FileDigest = serde_json::from_str(&line).with_context(|| format!("{BLOB_LIST} ist beschädigt"))?;
+        let file: FileDigest =
+            serde_json::from_str(&line).with_context(|| format!("{BLOB_LIST} ist beschädigt"))?;
         if blob::parse_name(&file.name).is_none() || file.name.split('/').any(|p| p == "..") {
             bail!("{BLOB_LIST} nennt einen unmöglichen Namen: {:?}", file.name);
         }
@@ -185,13 +214,15 @@ async fn load_blobs(blobs: &Arc<dyn BlobStore>, dir: &Path, manifest: &Manifest)
     while let Some(done) = tasks.join_next().await {
         tally(done)?;
     }
-    if (count, octets) != (manifest.blobs, manifest.blob_octets) {
-        bail!("{count} Inhalte statt {}", manifest.blobs);
-    }
     Ok((count, octets))
 }
 
-async fn restore_sqlite(config: &Config, dir: &Path, manifest: &Manifest, known: &[PathBuf]) -> Result<Vec<Epoch>> {
+async fn restore_sqlite(
+    config: &Config,
+    dir: &Path,
+    manifest: &Manifest,
+    known: &Known,
+) -> Result<Vec<Epoch>> {
     let path = sqlite_path(config)?;
     let partial = path.with_extension("restore");
     if let Some(folder) = path.parent() {
@@ -221,7 +252,12 @@ async fn restore_sqlite(config: &Config, dir: &Path, manifest: &Manifest, known:
     result
 }
 
-async fn restore_postgres(config: &Config, dir: &Path, manifest: &Manifest, known: &[PathBuf]) -> Result<Vec<Epoch>> {
+async fn restore_postgres(
+    config: &Config,
+    dir: &Path,
+    manifest: &Manifest,
+    known: &Known,
+) -> Result<Vec<Epoch>> {
     store::restore_postgres(&config.owner_url(), &dir.join(POSTGRES)).await?;
     let finish = async {
         house::migrate_database(config).await?;
@@ -230,16 +266,17 @@ async fn restore_postgres(config: &Config, dir: &Path, manifest: &Manifest, know
         db.close().await;
         Ok::<_, anyhow::Error>(epochs)
     };
-    finish.await.context("die Datenbank ist eingespielt, aber nicht freigegeben: sie leeren und noch einmal beginnen")
+    finish
+        .await
+        .context("die Datenbank ist eingespielt, aber nicht freigegeben: sie leeren und noch einmal beginnen")
 }
 
 /// Opens a new epoch of every log in one transaction, and says what may be lost.
-async fn open_epochs(db: &Db, manifest: &Manifest, known: &[PathBuf]) -> Result<Vec<Epoch>> {
+async fn open_epochs(db: &Db, manifest: &Manifest, known: &Known) -> Result<Vec<Epoch>> {
     let created = Timestamp::parse_rfc3339(&manifest.created).context("Zeit der Sicherung")?;
     let now = SystemClock.now();
     let mut tx = db.begin(Scope::System).await?;
     let states = store::states(&mut tx).await?;
-    let mut newest = read_known(known, &states)?;
     let (mut epochs, mut news, mut lost) = (Vec::new(), Vec::new(), 0);
     for state in &states {
         let id = state.tenant.id;
@@ -251,11 +288,14 @@ async fn open_epochs(db: &Db, manifest: &Manifest, known: &[PathBuf]) -> Result<
             "entries": state.entries,
         });
         let (mut seen, mut missing) = (None, None);
-        if let Some((known_size, root)) = newest.remove(&id) {
+        if let Some((known_size, root)) = known.get(&id).cloned() {
             if let Some(ours) = store::checkpoint_root(&mut tx, id, known_size).await?
                 && ours != root
             {
-                bail!("der bekannte Prüfpunkt {known_size} von {} passt nicht zur Sicherung", state.tenant.slug);
+                bail!(
+                    "der bekannte Prüfpunkt {known_size} von {} passt nicht zur Sicherung",
+                    state.tenant.slug
+                );
             }
             // All entries of the backup came into the log before any later one.
             let gone = (known_size - state.entries).max(0);
@@ -281,20 +321,23 @@ async fn open_epochs(db: &Db, manifest: &Manifest, known: &[PathBuf]) -> Result<
     }
     let alarm = AlarmId::new(&SystemIds);
     evidence::raise_alarm(&mut tx, TenantId::SYSTEM, alarm, "restored", &reason, now).await?;
-    store::end_sessions(&mut tx, now).await?;
+    store::end_all_holds(&mut tx, now).await?;
     tx.commit().await?;
     Ok(epochs)
 }
 
+/// Size and root of the newest known checkpoint of each tenant.
+type Known = HashMap<TenantId, (i64, String)>;
+
 /// The newest checkpoint of each tenant in the given files: signed notes, one each.
-fn read_known(files: &[PathBuf], states: &[store::State]) -> Result<std::collections::HashMap<TenantId, (i64, String)>> {
-    let mut newest = std::collections::HashMap::new();
+fn read_known(files: &[PathBuf], manifest: &Manifest) -> Result<Known> {
+    let mut newest = Known::new();
     for path in files {
         let note = std::fs::read(path).with_context(|| format!("Prüfpunkt {}", path.display()))?;
-        let fits = states.iter().find_map(|s| {
-            let key = VerifierKey::parse(&s.tenant.note_vkey).ok()?;
-            let opened = checkpoint::open(&note, &s.tenant.log_origin, &key, &[]).ok()?;
-            Some((s.tenant.id, opened.checkpoint))
+        let fits = manifest.tenants.iter().find_map(|t| {
+            let key = VerifierKey::parse(&t.note_vkey).ok()?;
+            let opened = checkpoint::open(&note, &t.log_origin, &key, &[]).ok()?;
+            Some((t.id.parse().ok()?, opened.checkpoint))
         });
         let Some((id, found)) = fits else {
             bail!("{} ist von keinem Mandanten dieser Sicherung unterschrieben", path.display());
@@ -317,15 +360,24 @@ fn tell(manifest: &Manifest, blobs: u64, octets: u64, epochs: &[Epoch], as_json:
         println!("{value}");
         return Ok(());
     }
-    let at = Timestamp::parse_rfc3339(&manifest.created).map_or_else(|| manifest.created.clone(), Timestamp::berlin);
-    println!("Wiederhergestellt auf den Stand von {at}: {} Nachrichten, {blobs} Inhalte ({octets} Bytes)", manifest.messages);
+    let at = Timestamp::parse_rfc3339(&manifest.created)
+        .map_or_else(|| manifest.created.clone(), Timestamp::berlin);
+    println!(
+        "Wiederhergestellt auf den Stand von {at}: {} Nachrichten, {blobs} Inhalte ({octets} Bytes)",
+        manifest.messages
+    );
     for e in epochs {
         let loss = match (e.known, e.missing) {
             (Some(known), Some(0)) => format!("; bis zum bekannten Prüfpunkt {known} fehlt nichts"),
-            (Some(known), Some(missing)) => format!("; bekannt ist der Prüfpunkt {known}: {missing} Einträge FEHLEN"),
+            (Some(known), Some(missing)) => {
+                format!("; bekannt ist der Prüfpunkt {known}: {missing} Einträge FEHLEN")
+            }
             _ => String::new(),
         };
-        println!("  {}: {} Nachrichten, {} Nachweise, Prüfpunkt {}{loss}", e.tenant, e.messages, e.entries, e.checkpoint);
+        println!(
+            "  {}: {} Nachrichten, {} Nachweise, Prüfpunkt {}{loss}",
+            e.tenant, e.messages, e.entries, e.checkpoint
+        );
     }
     for name in &manifest.missing_blobs {
         println!("ACHTUNG: Der Inhalt {name} fehlte schon vor der Sicherung.");

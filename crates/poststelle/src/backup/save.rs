@@ -15,8 +15,8 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::task::JoinSet;
 
 use super::{
-    BLOB_LIST, CheckpointState, FORMAT, FileDigest, KeyCheck, MANIFEST, Manifest, PAGE, PARALLEL, POSTGRES, SQLITE,
-    TenantState, VERSION,
+    BLOB_LIST, CheckpointState, FORMAT, FileDigest, KeyCheck, MANIFEST, Manifest, PAGE, PARALLEL, POSTGRES,
+    SQLITE, TenantState, VERSION,
 };
 use crate::config::Config;
 use crate::house;
@@ -31,7 +31,10 @@ pub async fn backup(config: &Config, dir: &Path, as_json: bool) -> Result<ExitCo
     let db = house::database(config).await?;
     let have = migrate::current(&db).await?;
     if have != migrate::wanted() {
-        bail!("die Datenbank hat Stand {have}, dieses Programm {}: erst „poststelle migrate“", migrate::wanted());
+        bail!(
+            "die Datenbank hat Stand {have}, dieses Programm {}: erst „poststelle migrate“",
+            migrate::wanted()
+        );
     }
     let blobs = house::blobs(config)?;
     std::fs::DirBuilder::new()
@@ -76,7 +79,10 @@ pub async fn backup(config: &Config, dir: &Path, as_json: bool) -> Result<ExitCo
         created: created.rfc3339(),
         database: if database == SQLITE { "sqlite" } else { "postgres" }.to_owned(),
         schema: have,
-        key_check: KeyCheck { tenant: key.tenant.id.to_string(), wrapped_key: key.tenant.wrapped_key.clone() },
+        key_check: KeyCheck {
+            tenant: key.tenant.id.to_string(),
+            wrapped_key: key.tenant.wrapped_key.clone(),
+        },
         messages: states.iter().map(|s| s.messages).sum(),
         tenants: states.iter().map(tenant_state).collect(),
         blobs: tally.blobs,
@@ -115,12 +121,14 @@ fn tenant_state(state: &store::State) -> TenantState {
         slug: state.tenant.slug.clone(),
         name: state.tenant.name.clone(),
         log_origin: state.tenant.log_origin.clone(),
+        note_vkey: state.tenant.note_vkey.clone(),
         messages: state.messages,
         entries: state.entries,
-        checkpoint: state
-            .checkpoint
-            .as_ref()
-            .map(|c| CheckpointState { size: c.size, root: c.root.clone(), note: c.note.clone() }),
+        checkpoint: state.checkpoint.as_ref().map(|c| CheckpointState {
+            size: c.size,
+            root: c.root.clone(),
+            note: c.note.clone(),
+        }),
     }
 }
 

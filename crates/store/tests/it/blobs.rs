@@ -226,6 +226,40 @@ async fn nothing_is_overwritten_on_disk() {
     }
 }
 
+/// What backup and restore do with one blob.
+#[tokio::test]
+async fn saved_and_loaded_as_stored() {
+    use poststelle_store::backup;
+    let dir = tempfile::tempdir().unwrap();
+    for shelf in bed::shelves() {
+        for size in [0, 100, MIB, 9 * MIB + 5] {
+            let (name, key) = (names().3, key());
+            put(&shelf.store, &name, &key, &octets(size), MIB).await;
+            let sealed = chunked::sealed_len(size as u64, chunked::DEFAULT_CHUNK_SIZE).unwrap();
+            let path = dir.path().join(format!("{}-{size}/x/y", shelf.name));
+            let digest = backup::save_blob(&shelf.store, &name, sealed, &path).await.unwrap();
+            assert_eq!(backup::digest_file(&path).await.unwrap(), (sealed, digest.clone()), "{}", shelf.name);
+            shelf.store.delete(&name).await.unwrap();
+            let changed = backup::load_blob(&shelf.store, &name, &path, &"0".repeat(64)).await;
+            assert!(matches!(changed, Err(StoreError::Corrupt { .. })), "{}: {changed:?}", shelf.name);
+            assert!(
+                shelf.store.list(name.split('/').next().unwrap()).await.unwrap().is_empty(),
+                "{}",
+                shelf.name
+            );
+            assert_eq!(backup::load_blob(&shelf.store, &name, &path, &digest).await.unwrap(), sealed);
+            assert!(
+                all(&shelf.store, &name, &key, size).await.unwrap() == octets(size),
+                "{} {size}",
+                shelf.name
+            );
+        }
+        let gone = backup::save_blob(&shelf.store, &names().3, 32, &dir.path().join("gone")).await;
+        assert!(matches!(gone, Err(StoreError::NotFound(_))), "{}: {gone:?}", shelf.name);
+        assert!(!dir.path().join("gone").exists());
+    }
+}
+
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096

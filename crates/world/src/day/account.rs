@@ -139,7 +139,7 @@ impl Account<'_> {
                 }
                 Target::Connector { connector } => {
                     applications += 1;
-                    let folder = self.world.applications.iter().any(|(f, _)| f.connector == *connector);
+                    let folder = self.world.settled.folders.iter().any(|f| f.connector == *connector);
                     if folder && delivery.state == DeliveryState::Confirmed {
                         self.package(entry, view, &delivery.id.to_string());
                     }

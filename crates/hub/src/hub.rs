@@ -44,7 +44,8 @@ pub struct Limits {
     pub backoff_max: Duration,
     /// How long a delivery is tried.
     pub expiry: Duration,
-    /// Crashes on one message before its content counts as "nicht prüfbar".
+    /// Claims of one message that ended without outcome before its content counts as "nicht prüfbar". A node that
+    /// dies takes all it had in work with it, so the guilty one shows only by repetition.
     pub crashes: i64,
 }
 
@@ -61,7 +62,7 @@ impl Default for Limits {
             backoff_first: Duration::from_secs(30),
             backoff_max: Duration::from_secs(3600),
             expiry: Duration::from_secs(5 * 24 * 3600),
-            crashes: 2,
+            crashes: 5,
         }
     }
 }

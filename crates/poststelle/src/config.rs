@@ -154,6 +154,8 @@ settings!(
         backoff_max_ms = 3_600_000,
         /// How long a delivery is tried, seconds.
         expiry_seconds = 432_000,
+        /// How often a message may be in work when a node dies before its content counts as "nicht prüfbar".
+        crashes = 5,
     }
 );
 settings!(
@@ -318,6 +320,7 @@ impl Config {
             backoff_first: Duration::from_millis(l.backoff_first_ms),
             backoff_max: Duration::from_millis(l.backoff_max_ms),
             expiry: Duration::from_secs(l.expiry_seconds),
+            crashes: i64::try_from(l.crashes).unwrap_or(i64::MAX),
             ..Limits::default()
         }
     }

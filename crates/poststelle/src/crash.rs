@@ -143,7 +143,7 @@ fn settings(dir: &Path, url: &str) -> String {
     format!(
         "node = 'crash'\ndomain = 'crash.example'\ndata = '{}'\n[database]\nurl = '{url}'\n[web]\nlisten = '127.0.0.1:0'\n\
          [smtp]\nlisten = '127.0.0.1:0'\n[connect]\ninternal_webhooks = true\n\
-         [limits]\nlease_ms = 1500\nparallel = {IN_FLIGHT}\nbackoff_first_ms = 200\nbackoff_max_ms = 1000\n\
+         [limits]\nlease_ms = 1500\nparallel = {IN_FLIGHT}\nbackoff_first_ms = 200\nbackoff_max_ms = 1000\ncrashes = 1000\n\
          [timers]\nsequence_ms = 200\nprobe_ms = 500\ncanary_seconds = 0\n",
         dir.display()
     )
@@ -356,6 +356,7 @@ async fn judge(
     let mut tx = hub.db().read(Scope::Tenant(tenant)).await?;
     let (mut before, mut places, mut unplaced) = (None, 0u64, 0u64);
     let (mut lost, mut twice) = (0u64, 0u64);
+    let mut strange: Vec<String> = Vec::new();
     let clearing = tenants::get(&mut tx, tenant).await?.context("tenant")?.clearing_desk;
     let packages = tally.packages.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let calls = tally.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
@@ -364,7 +365,12 @@ async fn judge(
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         for line in page {
-            let n: u64 = line.subject.split('-').nth(1).and_then(|n| n.parse().ok()).context("subject")?;
+            let Some(n) = line.subject.split('-').nth(1).and_then(|n| n.parse().ok()) else {
+                // Accepted, and no step wrote its subject: nobody worked on it.
+                unplaced += 1;
+                strange.push(format!("{} processed={}", line.id, line.processed));
+                continue;
+            };
             found.entry(n).or_default().push(line.id);
             let deliveries = messages::deliveries(&mut tx, tenant, line.id).await?;
             let Some(delivery) = deliveries.first() else {
@@ -399,7 +405,7 @@ async fn judge(
         "sent": tally.sent.load(Ordering::SeqCst), "accepted": acknowledged.len(), "stored": found.len(),
         "lost": lost + absent + unplaced, "acknowledged_but_absent": absent, "duplicates": twice,
         "handed_over": places, "incomplete_packages": incomplete, "repeated_calls": repeated, "settled": settled,
-        "verified": verified && incomplete == 0 && settled, "balance_ok": balance.ok, "mismatches": balance.mismatches,
+        "verified": verified && incomplete == 0 && settled, "balance_ok": balance.ok, "mismatches": balance.mismatches, "unprocessed": strange,
         "faults": proofs["tenants"].as_array().into_iter().flatten().flat_map(|t| t["faults"].as_array().cloned().unwrap_or_default()).take(10).collect::<Vec<_>>(),
     }))
 }

@@ -321,7 +321,6 @@ impl Config {
             backoff_max: Duration::from_millis(l.backoff_max_ms),
             expiry: Duration::from_secs(l.expiry_seconds),
             crashes: i64::try_from(l.crashes).unwrap_or(i64::MAX),
-            ..Limits::default()
         }
     }
 

@@ -37,6 +37,9 @@ pub struct DemoArgs {
     /// `host:port` all outgoing mail goes to instead of the simulated world.
     #[arg(long)]
     smarthost: Option<String>,
+    /// Takes mail in and does nothing else (to measure accepting alone).
+    #[arg(long, hide = true)]
+    ingress_only: bool,
     /// No sample mail.
     #[arg(long)]
     quiet: bool,
@@ -73,7 +76,8 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let shown = settled.tenant(SHOWN).with_context(|| format!("the demo has no tenant {SHOWN}"))?;
     show_ways(&hub, &settled, shown).await?;
     let smtps = doors.smtps();
-    let running = house::start(&config, Arc::clone(&hub), Role::All, doors)?;
+    let role = if args.ingress_only { Role::Ingress } else { Role::All };
+    let running = house::start(&config, Arc::clone(&hub), role, doors)?;
     let folder = settled.folders.iter().find(|f| f.slug == SHOWN).context("the demo has no hot folder")?;
     let sheet = json!({
         "web": format!("http://{web}"), "smtp": smtp.to_string(), "smtps": smtps.map(|a| a.to_string()),

@@ -67,8 +67,8 @@ fn clean(raw: &str) -> String {
     }
     // Removing a character may bring a letter and its accent together.
     let name: String = name.nfc().collect();
-    let name = shorten(trim(&name));
-    guard_reserved(name)
+    // The guard may add a character: the cut comes last. What it shortens is never a device name.
+    shorten(&guard_reserved(trim(&name).to_owned()))
 }
 
 /// True for `/a/b`, `C:\\b`, `../b`: then only the last component is the name. Otherwise a slash is part of what

@@ -132,6 +132,8 @@ pub struct StoredContent {
     pub(crate) parts: Option<Arc<[Part]>>,
     /// The whole, when it is small and was read once: a hand-over reads the original and every part.
     pub(crate) whole: tokio::sync::OnceCell<Bytes>,
+    /// A reader at rest between two small parts: ten thousand of them share its blocks.
+    pub(crate) resting: tokio::sync::Mutex<Option<BlobReader>>,
 }
 
 /// Up to this size a message is read in one piece and kept while it is worked on, bytes.
@@ -211,6 +213,16 @@ impl Content for StoredContent {
             Some(whole) => {
                 let bounds = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
                 stream::iter([Ok(whole.slice(bounds))]).boxed()
+            }
+            None if end - start <= SMALL => {
+                let mut resting = self.resting.lock().await;
+                let mut reader = match resting.take() {
+                    Some(reader) => reader,
+                    None => self.reader().await.map_err(|e| store_error(&e))?,
+                };
+                let octets = reader.range(start..end).await.map_err(|e| store_error(&e))?;
+                *resting = Some(reader);
+                stream::iter([Ok(Bytes::from(octets))]).boxed()
             }
             None => Self::range(self.reader().await.map_err(|e| store_error(&e))?, start, end),
         };

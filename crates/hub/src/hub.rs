@@ -335,6 +335,7 @@ impl Hub {
             opener: Arc::clone(opener),
             parts,
             whole: tokio::sync::OnceCell::new(),
+            resting: tokio::sync::Mutex::default(),
         };
         Ok((message, content))
     }

@@ -3,7 +3,9 @@
 //!
 //! Only what never changes is kept: the message, its wrapped key, its first
 //! inspection, a short list of parts. Bounded in number; a miss is a read, never
-//! an error. What may change (deliveries, connectors, rights) is always read.
+//! an error. Deliveries and rights are always read; tenants, rules and connectors
+//! are read again after two seconds ([`crate::Hub`]). Whoever destroys a message's
+//! key must take it out of here too: there is no deletion yet.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};

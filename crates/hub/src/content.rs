@@ -130,13 +130,11 @@ pub struct StoredContent {
     pub(crate) opener: Arc<dyn Opener>,
     /// Its parts, when this node just found them.
     pub(crate) parts: Option<Arc<[Part]>>,
-    /// The whole, when it is small and was read once: a hand-over reads the original and every part.
-    pub(crate) whole: tokio::sync::OnceCell<Bytes>,
-    /// A reader at rest between two small parts: ten thousand of them share its blocks.
+    /// A reader at rest between two small reads: the original and ten thousand small parts share its blocks.
     pub(crate) resting: tokio::sync::Mutex<Option<BlobReader>>,
 }
 
-/// Up to this size a message is read in one piece and kept while it is worked on, bytes.
+/// Up to this size octets are handed on in one piece, bytes.
 const SMALL: u64 = 1024 * 1024;
 
 pub(crate) fn store_error(error: &StoreError) -> ChannelError {
@@ -154,21 +152,19 @@ impl StoredContent {
         BlobReader::open(Arc::clone(&self.store), name, &self.key, len).await
     }
 
-    /// The whole of a small message, read once.
-    async fn small(&self) -> Result<Option<Bytes>, ChannelError> {
-        if u64::try_from(self.message.size).unwrap_or(u64::MAX) > SMALL - 64 * 1024 {
-            return Ok(None);
+    /// Octets `start..end` of the original: a short range in one piece from the resting reader, a long one streamed.
+    async fn octets(&self, start: u64, end: u64) -> Result<Octets, ChannelError> {
+        if end - start > SMALL {
+            return Ok(Self::range(self.reader().await.map_err(|e| store_error(&e))?, start, end));
         }
-        let whole = self
-            .whole
-            .get_or_try_init(|| async {
-                let mut reader = self.reader().await?;
-                reader.at(0).await
-            })
-            .await
-            .map_err(|e| store_error(&e))?;
-        Ok((whole.len() as u64 == u64::try_from(self.message.size).unwrap_or(u64::MAX))
-            .then(|| whole.clone()))
+        let mut resting = self.resting.lock().await;
+        let mut reader = match resting.take() {
+            Some(reader) => reader,
+            None => self.reader().await.map_err(|e| store_error(&e))?,
+        };
+        let octets = reader.range(start..end).await.map_err(|e| store_error(&e))?;
+        *resting = Some(reader);
+        Ok(stream::iter([Ok(Bytes::from(octets))]).boxed())
     }
 
     /// Octets `start..end` of the original.
@@ -194,12 +190,7 @@ impl StoredContent {
 #[async_trait]
 impl Content for StoredContent {
     async fn original(&self) -> Result<Octets, ChannelError> {
-        if let Some(whole) = self.small().await? {
-            return Ok(stream::iter([Ok(whole)]).boxed());
-        }
-        let reader = self.reader().await.map_err(|e| store_error(&e))?;
-        let end = reader.len();
-        Ok(Self::range(reader, 0, end))
+        self.octets(0, u64::try_from(self.message.size).unwrap_or(0)).await
     }
 
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError> {
@@ -209,23 +200,7 @@ impl Content for StoredContent {
             let reason = Reason::new("PST-HUB-0002", Fault::Operator).with("part", part.n);
             return Err(ChannelError::never(reason));
         }
-        let raw = match self.small().await? {
-            Some(whole) => {
-                let bounds = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
-                stream::iter([Ok(whole.slice(bounds))]).boxed()
-            }
-            None if end - start <= SMALL => {
-                let mut resting = self.resting.lock().await;
-                let mut reader = match resting.take() {
-                    Some(reader) => reader,
-                    None => self.reader().await.map_err(|e| store_error(&e))?,
-                };
-                let octets = reader.range(start..end).await.map_err(|e| store_error(&e))?;
-                *resting = Some(reader);
-                stream::iter([Ok(Bytes::from(octets))]).boxed()
-            }
-            None => Self::range(self.reader().await.map_err(|e| store_error(&e))?, start, end),
-        };
+        let raw = self.octets(start, end).await?;
         if part.encoding == Encoding::Identity {
             return Ok(raw);
         }

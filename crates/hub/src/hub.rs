@@ -112,16 +112,33 @@ pub struct Hub {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Recent,
-    connectors: RwLock<Young<(TenantId, ConnectorId), Connector>>,
-    rules: RwLock<Young<TenantId, RuleSet>>,
-    rows: RwLock<Young<TenantId, Tenant>>,
+    connectors: Young<(TenantId, ConnectorId), Connector>,
+    rules: Young<TenantId, RuleSet>,
+    rows: Young<TenantId, Tenant>,
 }
-
-/// What was read, and when.
-type Young<K, V> = HashMap<K, (Timestamp, Arc<V>)>;
 
 /// How long a node may work with what it read of rules and tenants: a change is in force everywhere after that.
 const CACHE: Duration = Duration::from_secs(2);
+
+/// What was read, and when: given out again for [`CACHE`].
+struct Young<K, V>(RwLock<HashMap<K, (Timestamp, Arc<V>)>>);
+
+impl<K: Eq + std::hash::Hash, V> Young<K, V> {
+    fn new() -> Self {
+        Self(RwLock::new(HashMap::new()))
+    }
+
+    fn get(&self, key: &K, now: Timestamp) -> Option<Arc<V>> {
+        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.get(key).filter(|(at, _)| now.since(*at) < CACHE).map(|(_, value)| Arc::clone(value))
+    }
+
+    fn keep(&self, key: K, now: Timestamp, value: Arc<V>) -> Arc<V> {
+        let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.insert(key, (now, Arc::clone(&value)));
+        value
+    }
+}
 
 impl Hub {
     /// Puts the house together. Starts the committer; nothing else runs yet.
@@ -147,9 +164,9 @@ impl Hub {
             health: Health::default(),
             metrics: Metrics::default(),
             recent: Recent::default(),
-            connectors: RwLock::default(),
-            rules: RwLock::default(),
-            rows: RwLock::default(),
+            connectors: Young::new(),
+            rules: Young::new(),
+            rows: Young::new(),
         })
     }
 
@@ -231,20 +248,13 @@ impl Hub {
     /// [`StoreError::NotFound`] for an unknown tenant.
     pub async fn tenant(&self, id: TenantId) -> Result<Arc<Tenant>, StoreError> {
         let now = self.clock.now();
-        if let Some((at, row)) = self.rows.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id)
-            && now.since(*at) < CACHE
-        {
-            return Ok(Arc::clone(row));
+        if let Some(row) = self.rows.get(&id, now) {
+            return Ok(row);
         }
         let mut tx = self.db.read(Scope::Tenant(id)).await?;
         let row =
             tenants::get(&mut tx, id).await?.ok_or_else(|| StoreError::NotFound(format!("tenant {id}")))?;
-        let row = Arc::new(row);
-        self.rows
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(id, (now, Arc::clone(&row)));
-        Ok(row)
+        Ok(self.rows.keep(id, now, Arc::new(row)))
     }
 
     /// The compiled rules of a tenant, at most two seconds old.
@@ -253,21 +263,15 @@ impl Hub {
     /// When the database does not answer.
     pub async fn rules(&self, id: TenantId) -> Result<SharedRules, StoreError> {
         let now = self.clock.now();
-        if let Some((at, set)) = self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id)
-            && now.since(*at) < CACHE
-        {
-            return Ok(Arc::clone(set));
+        if let Some(set) = self.rules.get(&id, now) {
+            return Ok(set);
         }
         let mut tx = self.db.read(Scope::Tenant(id)).await?;
         let rows = tenants::rules(&mut tx, id).await?;
         let set = tokio::task::spawn_blocking(move || Arc::new(RuleSet::new(rows)))
             .await
             .map_err(|e| StoreError::Config(format!("rules: {e}")))?;
-        self.rules
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(id, (now, Arc::clone(&set)));
-        Ok(set)
+        Ok(self.rules.keep(id, now, set))
     }
 
     /// A connector, at most two seconds old; `None` when it is not there.
@@ -281,21 +285,12 @@ impl Hub {
     ) -> Result<Option<Arc<Connector>>, StoreError> {
         let now = self.clock.now();
         let key = (tenant, id);
-        if let Some((at, row)) =
-            self.connectors.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key)
-            && now.since(*at) < CACHE
-        {
-            return Ok(Some(Arc::clone(row)));
+        if let Some(row) = self.connectors.get(&key, now) {
+            return Ok(Some(row));
         }
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let Some(row) = tenants::get_connector(&mut tx, tenant, id).await?.map(Arc::new) else {
-            return Ok(None);
-        };
-        self.connectors
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(key, (now, Arc::clone(&row)));
-        Ok(Some(row))
+        let row = tenants::get_connector(&mut tx, tenant, id).await?;
+        Ok(row.map(|row| self.connectors.keep(key, now, Arc::new(row))))
     }
 
     /// A message with access to its octets.
@@ -334,7 +329,6 @@ impl Hub {
             db: self.db.clone(),
             opener: Arc::clone(opener),
             parts,
-            whole: tokio::sync::OnceCell::new(),
             resting: tokio::sync::Mutex::default(),
         };
         Ok((message, content))

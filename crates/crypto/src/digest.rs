@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! SHA-256 and SHA-512 in one pass, and hexadecimal text.
+//! SHA-256 and SHA-512 in one pass, SHA-256 alone, and hexadecimal text.
 //!
-//! Guarantees: [`DualHasher`] gives the same digests no matter how the input was cut into pieces (FIPS 180-4).
+//! Guarantees: [`DualHasher`] and [`Sha256`] give the same digests no matter how the input was cut into pieces
+//! (FIPS 180-4).
 //! Two digests of different families are kept for every stored object so that one may become weak without
 //! the proof being lost. Does not: key anything; see [`crate::token::MacKey`] for that.
 
@@ -110,6 +111,41 @@ impl fmt::Debug for DualHasher {
     }
 }
 
+/// Computes SHA-256 alone over a stream.
+#[derive(Clone)]
+pub struct Sha256(Context);
+
+impl Sha256 {
+    /// Starts with no bytes.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// Ends the stream and gives the digest.
+    pub fn finish(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        copy(self.0.finish().as_ref(), &mut out);
+        out
+    }
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sha256").finish_non_exhaustive()
+    }
+}
+
 /// SHA-256 of a buffer.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -119,13 +155,11 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 
 /// SHA-256 of several buffers as if they were one, without joining them first.
 pub fn sha256_of_parts(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
+    let mut hasher = Sha256::new();
     for part in parts {
-        context.update(part);
+        hasher.update(part);
     }
-    let mut out = [0; 32];
-    copy(context.finish().as_ref(), &mut out);
-    out
+    hasher.finish()
 }
 
 /// SHA-512 of a buffer.

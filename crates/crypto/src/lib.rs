@@ -37,5 +37,5 @@ pub mod password;
 pub mod random;
 pub mod token;
 
-pub use digest::{Digests, DualHasher};
+pub use digest::{Digests, DualHasher, Sha256};
 pub use error::{CryptoError, Fault, Result};

@@ -191,7 +191,7 @@ fn parts(split: &Split) -> Vec<Part> {
             name,
             disposition: cut(p.disposition.as_deref().unwrap_or_default(), 40),
             size: i64::try_from(p.decoded_len).unwrap_or(i64::MAX),
-            sha256: p.digests.as_ref().map(|d| poststelle_crypto::digest::hex(&d.sha256)).unwrap_or_default(),
+            sha256: p.sha256.map(|d| poststelle_crypto::digest::hex(&d)).unwrap_or_default(),
             defects: p.defects.iter().map(|d| d.code().to_owned()).collect(),
         })
         .collect()

@@ -2,7 +2,7 @@
 //! Digests against the vectors of FIPS 180-4, hexadecimal text.
 
 use poststelle_crypto::digest::{hex, sha256, sha256_of_parts, sha512, unhex};
-use poststelle_crypto::{CryptoError, Digests, DualHasher};
+use poststelle_crypto::{CryptoError, Digests, DualHasher, Sha256};
 use proptest::prelude::*;
 
 #[test]
@@ -40,6 +40,10 @@ proptest! {
         prop_assert_eq!(both.sha256, sha256(&data));
         prop_assert_eq!(both.sha512, sha512(&data));
         prop_assert_eq!(both.sha256, sha256_of_parts(&[head, tail]));
+        let mut alone = Sha256::new();
+        alone.update(head);
+        alone.update(tail);
+        prop_assert_eq!(both.sha256, alone.finish());
         prop_assert_eq!(unhex::<32>(&hex(&both.sha256)).unwrap(), both.sha256);
     }
 }

@@ -8,7 +8,7 @@
 use std::io::Read;
 use std::time::Instant;
 
-use poststelle_mail::mime::{Caps, Digests, Entity, Root, Split, Splitter};
+use poststelle_mail::mime::{Caps, Entity, Root, Split, Splitter};
 use poststelle_mail::name::{safe_file_name, unique};
 use serde_json::{Value, json};
 
@@ -95,8 +95,7 @@ fn part(part: &Entity, name: &str) -> Value {
         "encoding": part.encoding.as_str(), "disposition": part.disposition,
         "raw_name": part.raw_name, "name": name, "field_name": part.field_name, "content_id": part.content_id,
         "decoded_len": part.decoded_len,
-        "sha256": part.digests.map(|Digests { sha256, .. }| hex(&sha256)),
-        "sha512": part.digests.map(|Digests { sha512, .. }| hex(&sha512)),
+        "sha256": part.sha256.map(|digest| hex(&digest)),
         "defects": part.defects.iter().map(|d| d.code()).collect::<Vec<_>>(),
     })
 }

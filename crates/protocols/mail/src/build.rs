@@ -483,7 +483,7 @@ mod tests {
         assert!(names[4].starts_with("langer Name langer") && names[4].ends_with(".txt"), "{}", names[4]);
         assert_eq!(split.parts[3].media_type, "application/octet-stream");
         assert_eq!(split.parts[3].decoded_len, big.len() as u64);
-        assert_eq!(split.parts[3].digests.unwrap().sha256, sha256(&big));
+        assert_eq!(split.parts[3].sha256, Some(sha256(&big)));
         assert_eq!(
             (split.parts[4].media_type.as_str(), split.parts[4].decoded_len),
             ("application/octet-stream", 0)

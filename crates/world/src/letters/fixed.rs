@@ -345,8 +345,7 @@ mod tests {
             assert_eq!(all.len() as u64, size, "{bytes}");
             let found = split(&all);
             assert_eq!((found.parts.len(), found.parts[2].decoded_len), (3, bytes));
-            let digests = found.parts[2].digests.as_ref().unwrap();
-            assert_eq!(digests.sha256, stream.digests().unwrap().sha256);
+            assert_eq!(found.parts[2].sha256, Some(stream.digests().unwrap().sha256));
         }
     }
 }

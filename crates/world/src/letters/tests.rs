@@ -15,13 +15,10 @@ fn split(octets: &[u8]) -> Split {
 fn check(letter: &Letter) {
     let found = split(&letter.octets);
     let leaves: Vec<_> =
-        found.parts.iter().filter(|p| p.digests.is_some()).map(|p| (p.raw_name.clone(), p.digests)).collect();
+        found.parts.iter().filter(|p| p.sha256.is_some()).map(|p| (p.raw_name.clone(), p.sha256)).collect();
     let mut at = 0;
     for attached in &letter.attachments {
-        let next = leaves
-            .iter()
-            .skip(at)
-            .position(|(_, d)| d.as_ref().is_some_and(|d| hex(&d.sha256) == attached.sha256));
+        let next = leaves.iter().skip(at).position(|(_, d)| d.is_some_and(|d| hex(&d) == attached.sha256));
         let next = next.unwrap_or_else(|| panic!("letter {}: {:?} not found", letter.n, attached.name)) + at;
         let name = leaves[next].0.clone().unwrap_or_default();
         assert_eq!(name, attached.name, "letter {} {:?}", letter.n, letter.kind);

@@ -3,11 +3,11 @@
 //!
 //! Guarantees: constant memory; everything is over the *decoded* content.
 
-use poststelle_crypto::digest::DualHasher;
+use poststelle_crypto::digest::Sha256;
 
 use super::decode::Decoder;
 use super::detect::{HEAD_BYTES, ZipNames, detect};
-use super::{Defect, Digests, Encoding};
+use super::{Defect, Encoding};
 
 /// Decodes, hashes and looks at one leaf.
 pub(super) struct Leaf {
@@ -16,7 +16,7 @@ pub(super) struct Leaf {
 }
 
 struct Facts {
-    hasher: DualHasher,
+    hasher: Sha256,
     head: Vec<u8>,
     len: u64,
     zip: Option<ZipNames>,
@@ -24,7 +24,7 @@ struct Facts {
 
 /// What is known when the leaf has ended.
 pub(super) struct Content {
-    pub(super) digests: Digests,
+    pub(super) sha256: [u8; 32],
     pub(super) len: u64,
     pub(super) head: Vec<u8>,
     pub(super) detected: Option<&'static str>,
@@ -33,7 +33,7 @@ pub(super) struct Content {
 
 impl Leaf {
     pub(super) fn new(encoding: Encoding) -> Self {
-        let facts = Facts { hasher: DualHasher::new(), head: Vec::new(), len: 0, zip: None };
+        let facts = Facts { hasher: Sha256::new(), head: Vec::new(), len: 0, zip: None };
         Self { decoder: Decoder::new(encoding), facts }
     }
 
@@ -57,7 +57,7 @@ impl Leaf {
         if detected == Some("application/zip") {
             detected = zip.and_then(ZipNames::finish).or(detected);
         }
-        Content { digests: hasher.finish(), len, head, detected, defect: self.decoder.defect() }
+        Content { sha256: hasher.finish(), len, head, detected, defect: self.decoder.defect() }
     }
 }
 

@@ -33,7 +33,6 @@ pub use self::field::{Field, Fields, Structured};
 pub use self::header::{Date, Header, Mailbox, Summary};
 pub use self::splitter::Splitter;
 pub use self::word::decode_words;
-pub use poststelle_crypto::digest::Digests;
 
 /// What the input of a [`Splitter`] begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +124,7 @@ impl Encoding {
 /// What an entity is in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Content; has digests.
+    /// Content; has a digest.
     Leaf,
     /// `multipart/*` with at least one start delimiter; its parts are entities of their own.
     Multipart,
@@ -168,8 +167,8 @@ pub struct Entity {
     pub content_id: Option<String>,
     /// Octets of the decoded content (leaves; 0 for containers).
     pub decoded_len: u64,
-    /// SHA-256 and SHA-512 of the decoded content (leaves only).
-    pub digests: Option<Digests>,
+    /// SHA-256 of the decoded content (leaves only).
+    pub sha256: Option<[u8; 32]>,
     /// First decoded octets of a leaf, at most [`HEAD_BYTES`]; see also [`Caps::max_head_bytes`].
     pub head: Box<[u8]>,
     /// Media type by content, where the content shows one.

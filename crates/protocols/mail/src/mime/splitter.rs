@@ -340,7 +340,7 @@ impl Splitter {
             field_name: None,
             content_id: None,
             decoded_len: 0,
-            digests: None,
+            sha256: None,
             head: Box::default(),
             detected: None,
             preamble: None,
@@ -576,7 +576,7 @@ impl Splitter {
         }
         if let Some(leaf) = self.leaf.take() {
             let content = leaf.finish(&mut self.scratch);
-            part.digests = Some(content.digests);
+            part.sha256 = Some(content.sha256);
             part.decoded_len = content.len;
             part.detected = content.detected;
             if self.heads + content.head.len() <= self.caps.max_head_bytes {

@@ -201,8 +201,8 @@ fn split(input: &[u8], step: usize) -> Split {
 fn ours(input: &[u8]) -> Vec<String> {
     let line = |p: &poststelle_mail::mime::Entity| {
         let name = p.raw_name.as_deref().unwrap_or("-");
-        let digest: String = match (p.kind, p.digests) {
-            (Kind::Leaf, Some(d)) => d.sha256.iter().map(|b| format!("{b:02x}")).collect(),
+        let digest: String = match (p.kind, p.sha256) {
+            (Kind::Leaf, Some(d)) => d.iter().map(|b| format!("{b:02x}")).collect(),
             _ => "container".to_owned(),
         };
         format!("{}|{name}|{digest}", p.media_type)

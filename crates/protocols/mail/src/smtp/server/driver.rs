@@ -17,6 +17,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, trace_span};
 
 /// Buffer while waiting for commands.
 const COMMAND_BUFFER: usize = 2048;
@@ -48,8 +50,11 @@ pub async fn serve(
 ) {
     let session = Session::new(Arc::clone(&config), peer, tls.is_some());
     let mut wire = Wire { io, buf: BytesMut::new(), config, phase };
-    let mut running = Running { session, sink: None };
-    let end = running.work(&mut wire, receiver, tls).await;
+    let mut running = Running { session, sink: None, message: Span::none() };
+    let number = running.session.peer().session;
+    let span = trace_span!(target: "trace", "smtp session", session = number, outcome = Empty);
+    let end = running.work(&mut wire, receiver, tls).instrument(span.clone()).await;
+    span.record("outcome", end.as_str());
     if let (Some(sink), Some(why)) = (running.sink.take(), end.abort()) {
         sink.abort(why).await;
     }
@@ -71,6 +76,15 @@ enum End {
 }
 
 impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Said => "said",
+            Self::Lost => "lost",
+            Self::TimedOut => "timed_out",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     fn abort(self) -> Option<Abort> {
         match self {
             Self::Said => Some(Abort::TooBig),
@@ -84,6 +98,8 @@ impl End {
 struct Running {
     session: Session,
     sink: Option<Box<dyn Sink>>,
+    /// Span of the message under way, from DATA to its answer.
+    message: Span,
 }
 
 impl Running {
@@ -102,6 +118,7 @@ impl Running {
                     if let Some(sink) = &mut self.sink
                         && let Err(reply) = sink.write(chunk).await
                     {
+                        self.message.record("reply", reply.code);
                         self.session.refuse_data(reply);
                         self.abort(Abort::Refused).await;
                     }
@@ -109,9 +126,10 @@ impl Running {
                 Step::TooBig => self.abort(Abort::TooBig).await,
                 Step::EndOfData(seen) => {
                     let reply = match self.sink.take() {
-                        Some(sink) => sink.finish(seen).await,
+                        Some(sink) => sink.finish(seen).instrument(self.message.clone()).await,
                         None => Reply::new(451, (4, 3, 0), "internal error, try later"),
                     };
+                    std::mem::replace(&mut self.message, Span::none()).record("reply", reply.code);
                     self.session.answer_message(reply);
                 }
                 Step::Ask(ask) => self.ask(ask, receiver).await,
@@ -151,12 +169,18 @@ impl Running {
                 let Some(envelope) = session.take_envelope() else {
                     return session.answer_data(Err(Reply::new(503, (5, 5, 1), "MAIL first")));
                 };
-                match receiver.data(envelope).await {
+                let (transaction, recipients) = (envelope.transaction, envelope.recipients.len());
+                let span = trace_span!(target: "trace", "smtp data", transaction, recipients, reply = Empty);
+                match receiver.data(envelope).instrument(span.clone()).await {
                     Ok(sink) => {
                         self.sink = Some(sink);
+                        self.message = span;
                         session.answer_data(Ok(()));
                     }
-                    Err(reply) => session.answer_data(Err(reply)),
+                    Err(reply) => {
+                        span.record("reply", reply.code);
+                        session.answer_data(Err(reply));
+                    }
                 }
             }
         }
@@ -166,6 +190,7 @@ impl Running {
         if let Some(sink) = self.sink.take() {
             sink.abort(why).await;
         }
+        self.message = Span::none();
     }
 }
 

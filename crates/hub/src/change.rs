@@ -202,9 +202,7 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         messages::insert_inspections(tx, &rows!(inspections, i => i.0)).await?;
         messages::insert_parts(tx, &rows!(parts, p => p.0)).await?;
         messages::insert_deliveries(tx, &rows!(deliveries, d => d.tenant)).await?;
-        for update in rows!(updates, d => d.tenant) {
-            messages::update_delivery(tx, &update).await?;
-        }
+        messages::update_deliveries(tx, &rows!(updates, d => d.tenant)).await?;
         messages::insert_receipts(tx, &rows!(receipts, r => r.tenant)).await?;
         desk::insert(tx, &rows!(desk_items, i => i.tenant)).await?;
         let evidence = rows!(evidence, e => e.tenant);

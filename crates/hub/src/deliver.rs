@@ -38,20 +38,15 @@ enum Verdict {
 }
 
 impl Hub {
-    /// Works on one claimed `deliver` job.
+    /// Works on one claimed `deliver` job; `delivery` is its row as read under the claim.
     ///
     /// # Errors
     /// Store errors: the job stays and is tried again.
-    pub(crate) async fn deliver(&self, job: &Job) -> Result<Change, StoreError> {
+    pub(crate) async fn deliver(&self, job: &Job, delivery: Option<Delivery>) -> Result<Change, StoreError> {
         let tenant = job.tenant;
         let done = || Change { fence: Some(job.fence()), ..Change::default() };
-        let id: DeliveryId = job
-            .subject
-            .parse()
-            .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
-        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let Some(mut delivery) = messages::get_delivery(&mut tx, tenant, id).await? else {
-            return Ok(done());
+        let Some(mut delivery) = delivery else {
+            return Err(StoreError::NotFound(format!("delivery {}", job.subject)));
         };
         if !delivery.state.is_open() {
             return Ok(done());
@@ -59,10 +54,10 @@ impl Hub {
         let inspection = match self.recent.get(delivery.message).and_then(|k| k.opened) {
             Some((inspection, _)) => inspection,
             None => {
+                let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
                 Arc::new(messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default())
             }
         };
-        tx.rollback().await?;
         let connector = match &delivery.target {
             Target::Connector { connector } => self.connector(tenant, *connector).await?,
             _ => None,

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poststelle_model::{Fault, Reason};
+use poststelle_model::{DeliveryId, Fault, Reason, TenantId};
 use poststelle_store::jobs::{self, Fence, Job};
+use poststelle_store::messages::{self, Delivery};
 use poststelle_store::{Scope, StoreError};
 use tokio::sync::{Semaphore, watch};
 
@@ -116,10 +117,20 @@ impl Engine {
             let max = i64::try_from(max).unwrap_or(1);
             claimed.extend(jobs::claim(&mut tx, &lane, &token, self.hub.limits.lease, max).await?);
         }
+        // Under the leases just taken, and for all of them at once.
+        let planned: Vec<(TenantId, DeliveryId)> = claimed
+            .iter()
+            .filter(|job| job.kind == "deliver")
+            .filter_map(|job| Some((job.tenant, job.subject.parse().ok()?)))
+            .collect();
+        let deliveries = messages::deliveries_by_id(&mut tx, &planned).await?;
         tx.commit().await?;
+        let mut deliveries: HashMap<String, Delivery> =
+            deliveries.into_iter().map(|d| (d.id.to_string(), d)).collect();
         let any = !claimed.is_empty();
         for job in claimed {
-            self.start(job);
+            let delivery = deliveries.remove(&job.subject).filter(|d| d.tenant == job.tenant);
+            self.start(job, delivery);
         }
         Ok(if any { Duration::ZERO } else { Duration::from_millis(5) })
     }
@@ -181,7 +192,7 @@ impl Engine {
         (self.hub.limits.parallel / 2).max(1)
     }
 
-    fn start(self: &Arc<Self>, job: Job) {
+    fn start(self: &Arc<Self>, job: Job, delivery: Option<Delivery>) {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
         {
             let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -190,7 +201,7 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let result = engine.work(&job).await;
+            let result = engine.work(&job, delivery).await;
             {
                 let mut running = engine.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 if let Some(n) = running.lanes.get_mut(&job.lane) {
@@ -209,11 +220,11 @@ impl Engine {
         });
     }
 
-    async fn work(&self, job: &Job) -> Result<(), AcceptError> {
+    async fn work(&self, job: &Job, delivery: Option<Delivery>) -> Result<(), AcceptError> {
         let hub = &self.hub;
         let change: Change = match (job.kind.as_str(), job.version) {
             ("process", v) if v <= PROCESS_VERSION => hub.process(job).await?,
-            ("deliver", v) if v <= DELIVER_VERSION => hub.deliver(job).await?,
+            ("deliver", v) if v <= DELIVER_VERSION => hub.deliver(job, delivery).await?,
             ("notice", v) if v <= NOTICE_VERSION => hub.notice(job).await?,
             _ => return self.unknown(job).await,
         };

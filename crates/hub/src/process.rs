@@ -41,12 +41,7 @@ impl Hub {
             .subject
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
-        let (message, content) = match self.content(tenant, id).await {
-            Err(StoreError::NotFound(_)) => {
-                return Ok(Change { fence: Some(job.fence()), ..Change::default() });
-            }
-            other => other?,
-        };
+        let (message, content) = self.content(tenant, id).await?;
         let crashed = job.attempts > self.limits.crashes;
         let opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
         let now = self.clock.now();

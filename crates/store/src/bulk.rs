@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! Many rows in one statement: what makes a gathered commit cheap.
 
-use crate::db::{StoreError, Tx};
+use crate::db::{Dialect, StoreError, Tx};
 
 /// A bound value: the portable subset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,17 +85,23 @@ pub struct Insert {
     pub conflict: &'static str,
 }
 
-/// Statement sizes, so that few distinct texts exist and each stays under the 32,766 variables of SQLite.
-const STEPS: [usize; 4] = [256, 64, 8, 1];
+/// Statement sizes: powers of two, so that any number of rows takes few statements and few distinct texts exist; each
+/// stays under the 32,766 variables of SQLite. 128 is left out: a gathered commit has at most 100 changes.
+pub const STEPS: [usize; 8] = [256, 64, 32, 16, 8, 4, 2, 1];
+
+/// The largest step that `left` rows fill.
+pub(crate) fn step(left: usize) -> usize {
+    STEPS.into_iter().find(|s| *s <= left).unwrap_or(1)
+}
 
 impl Insert {
     fn width(&self) -> usize {
         self.columns.split(',').count()
     }
 
-    /// The statement for `rows` rows.
+    /// The statement for `rows` rows. SQLite gets bare `?`: it looks up the names of `$1` … one by one at each binding.
     #[must_use]
-    pub fn sql(&self, rows: usize) -> String {
+    pub fn sql(&self, rows: usize, dialect: Dialect) -> String {
         let width = self.width();
         let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.table, self.columns);
         for row in 0..rows {
@@ -104,8 +110,13 @@ impl Insert {
                 if column > 0 {
                     sql.push(',');
                 }
-                sql.push('$');
-                sql.push_str(&(row * width + column + 1).to_string());
+                match dialect {
+                    Dialect::Sqlite => sql.push('?'),
+                    Dialect::Postgres => {
+                        sql.push('$');
+                        sql.push_str(&(row * width + column + 1).to_string());
+                    }
+                }
             }
             sql.push(')');
         }
@@ -119,13 +130,13 @@ impl Insert {
         let mut inserted = 0;
         let mut left = rows.into_iter();
         while left.len() > 0 {
-            let step = STEPS.into_iter().find(|s| *s <= left.len()).unwrap_or(1);
+            let step = step(left.len());
             let mut args = Vec::with_capacity(step * self.width());
             for row in left.by_ref().take(step) {
                 debug_assert_eq!(row.len(), self.width(), "{}", self.table);
                 args.extend(row);
             }
-            inserted += match tx.run_text(self.sql(step), args).await {
+            inserted += match tx.run_text(self.sql(step, tx.dialect()), args).await {
                 Err(StoreError::Database(error)) => Err(StoreError::from_insert(error, self.table)),
                 other => other,
             }?;

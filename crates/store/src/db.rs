@@ -254,10 +254,11 @@ impl Db {
     /// When the database does not answer.
     pub async fn prepare_all(&self) -> Result<Vec<(String, String)>, StoreError> {
         use sqlx::{Either, SqlSafeStr, Statement, any::AnyTypeInfoKind};
-        let mut all = crate::sql::built();
+        let mut all = crate::sql::built(self.dialect);
         all.extend(crate::sql::STATEMENTS.iter().map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned())));
         for insert in crate::sql::INSERTS {
-            all.extend([1, 8, 64, 256].map(|rows| (format!("{} x {rows}", insert.table), insert.sql(rows))));
+            let text = |rows| (format!("{} x {rows}", insert.table), insert.sql(rows, self.dialect));
+            all.extend(crate::bulk::STEPS.map(text));
         }
         let mut refused = Vec::new();
         let mut connection = self.write.acquire().await?;

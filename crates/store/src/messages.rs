@@ -8,7 +8,7 @@ use poststelle_model::{
 };
 use sqlx::any::AnyRow;
 
-use crate::bulk::{Value, args};
+use crate::bulk::{Value, args, list};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
@@ -476,29 +476,99 @@ pub async fn insert_deliveries(tx: &mut Tx, new: &[Delivery]) -> Result<(), Stor
     Ok(())
 }
 
-/// Writes the new state of a delivery if nobody changed it since it was read (`d.version` is the version read).
+/// Writes the new states of deliveries if nobody changed them since they were read (`version` is the version read).
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when somebody did.
-pub async fn update_delivery(tx: &mut Tx, d: &Delivery) -> Result<(), StoreError> {
-    tx.allow(d.tenant)?;
-    let touched = tx
-        .run(
-            sql::DELIVERY_UPDATE,
-            args![
+/// [`StoreError::Conflict`] when somebody did; the transaction must be taken back then.
+pub async fn update_deliveries(tx: &mut Tx, changed: &[Delivery]) -> Result<(), StoreError> {
+    tx.allow_all(changed.iter().map(|d| d.tenant))?;
+    let mut left = changed;
+    while let Some((chunk, rest)) =
+        left.split_at_checked(crate::bulk::step(left.len())).filter(|(c, _)| !c.is_empty())
+    {
+        left = rest;
+        let mut args = Vec::with_capacity(chunk.len() * UPDATED.len());
+        for d in chunk {
+            args.extend(args![
+                d.tenant,
+                d.id,
+                d.version,
                 d.state.as_str(),
                 d.reason.as_ref().map(Reason::to_json).unwrap_or_default(),
                 d.foreign_id.as_str(),
                 d.attempts,
                 d.next_attempt,
-                d.changed_at,
-                d.tenant,
-                d.id,
-                d.version
-            ],
-        )
-        .await?;
-    if touched == 1 { Ok(()) } else { Err(StoreError::Conflict(format!("delivery {}", d.id))) }
+                d.expires_at,
+                d.changed_at
+            ]);
+        }
+        if tx.run_text(update_sql(chunk.len()), args).await? != chunk.len() as u64 {
+            let which = chunk.first().map(|d| d.id.to_string()).unwrap_or_default();
+            return Err(StoreError::Conflict(format!("delivery {which} or one changed with it")));
+        }
+    }
+    Ok(())
+}
+
+/// Columns of [`update_sql`] and their types; the first three are the key and the version read.
+const UPDATED: [(&str, &str); 10] = [
+    ("tenant_id", "TEXT"),
+    ("id", "TEXT"),
+    ("version", "BIGINT"),
+    ("state", "TEXT"),
+    ("reason", "TEXT"),
+    ("foreign_id", "TEXT"),
+    ("attempts", "BIGINT"),
+    ("next_attempt", "BIGINT"),
+    ("expires_at", "BIGINT"),
+    ("changed_at", "BIGINT"),
+];
+
+/// One UPDATE for `rows` deliveries. The first row tells PostgreSQL the types of all.
+pub(crate) fn update_sql(rows: usize) -> String {
+    let first = UPDATED.iter().enumerate().map(|(i, (_, kind))| format!("CAST(${} AS {kind})", i + 1));
+    let mut values = format!("({})", first.collect::<Vec<_>>().join(","));
+    for row in 1..rows {
+        values.push_str(", ");
+        values.push_str(&list(row * UPDATED.len() + 1, UPDATED.len()));
+    }
+    let set = UPDATED.iter().enumerate().skip(3).map(|(i, (name, _))| format!("{name} = v.column{}", i + 1));
+    format!(
+        "UPDATE deliveries SET {}, version = deliveries.version + 1 FROM (VALUES {values}) AS v \
+         WHERE deliveries.tenant_id = v.column1 AND deliveries.id = v.column2 AND deliveries.version = v.column3",
+        set.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Deliveries named by (tenant, id), in no order; what is not there is left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn deliveries_by_id(
+    tx: &mut Tx,
+    ids: &[(TenantId, DeliveryId)],
+) -> Result<Vec<Delivery>, StoreError> {
+    tx.allow_all(ids.iter().map(|i| i.0))?;
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(128) {
+        let width = chunk.len().next_power_of_two();
+        let mut args: Vec<Value> =
+            chunk.iter().flat_map(|(tenant, id)| [Value::from(*tenant), Value::from(*id)]).collect();
+        args.resize(2 * width, Value::from(""));
+        for row in tx.all_text(by_id_sql(width), args).await? {
+            found.push(delivery(parse(&row, 13, "deliveries.tenant_id")?, &row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn by_id_sql(width: usize) -> String {
+    let pairs: Vec<String> = (0..width).map(|i| list(2 * i + 1, 2)).collect();
+    format!(
+        "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, \
+         created_at, changed_at, version, tenant_id FROM deliveries WHERE (tenant_id, id) IN (VALUES {})",
+        pairs.join(", ")
+    )
 }
 
 fn delivery(tenant: TenantId, r: &AnyRow) -> Result<Delivery, StoreError> {

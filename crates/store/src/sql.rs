@@ -4,7 +4,8 @@
 //! A test prepares every statement against both databases; that takes the place
 //! of compile-time checks, which know one dialect only.
 
-use crate::bulk::Insert;
+use crate::bulk::{Insert, STEPS};
+use crate::db::Dialect;
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
@@ -117,8 +118,6 @@ statements! {
         FROM deliveries WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
     DELIVERY_GET = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
         FROM deliveries WHERE tenant_id = $1 AND id = $2";
-    DELIVERY_UPDATE = "UPDATE deliveries SET state = $1, reason = $2, foreign_id = $3, attempts = $4, next_attempt = $5, changed_at = $6, version = version + 1 \
-        WHERE tenant_id = $7 AND id = $8 AND version = $9";
     RECEIPTS_OF_MESSAGE = "SELECT id, delivery_id, kind, carried_by, body, created_at FROM receipts WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
 
     DESK_PAGE = "SELECT d.delivery_id, d.message_id, d.state, d.owner, d.due_at, d.urgent, d.created_at, d.version, COALESCE(i.subject, ''), \
@@ -228,13 +227,15 @@ inserts! {
 
 /// Statements whose text is built at run time, in all their lengths, with their names.
 #[must_use]
-pub fn built() -> Vec<(String, String)> {
+pub fn built(dialect: Dialect) -> Vec<(String, String)> {
     let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
-    all.extend(crate::transfer::built());
+    all.extend(crate::transfer::built(dialect));
     for width in (0..=7).map(|power| 1_usize << power) {
         all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));
         all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));
         all.push((format!("EVIDENCE_HEADS {width}"), crate::evidence::heads_sql(width)));
+        all.push((format!("DELIVERIES_BY_ID {width}"), crate::messages::by_id_sql(width)));
     }
+    all.extend(STEPS.map(|rows| (format!("DELIVERY_UPDATE {rows}"), crate::messages::update_sql(rows))));
     all
 }

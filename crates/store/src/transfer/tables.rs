@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use super::TransferError;
 use crate::bulk::{Insert, Value, args};
-use crate::db::{Tx, json};
+use crate::db::{Dialect, Tx, json};
 use poststelle_model::TenantId;
 
 /// A column of a table's order.
@@ -214,12 +214,12 @@ impl Table {
 }
 
 /// All statements of this module, for the test that prepares them.
-pub(crate) fn built() -> Vec<(String, String)> {
+pub(crate) fn built(dialect: Dialect) -> Vec<(String, String)> {
     let mut all = vec![("TRANSFER_BLOBS".to_owned(), BLOBS.to_owned())];
     for table in [&TENANT, &ADDRESSES].into_iter().chain(later()) {
         all.push((format!("TRANSFER {}", table.name), table.select()));
         if let Some(insert) = &table.insert {
-            all.push((format!("TRANSFER INTO {}", table.name), insert.sql(8)));
+            all.push((format!("TRANSFER INTO {}", table.name), insert.sql(8, dialect)));
         }
     }
     all

@@ -66,10 +66,10 @@ async fn a_delivery_changes_once_per_version() {
         changed.attempts = 1;
         changed.reason = Some(Reason::new("PST-DELIVER-0001", Fault::Remote).with("x", "y"));
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
-        messages::update_delivery(&mut tx, &changed).await.unwrap();
+        messages::update_deliveries(&mut tx, std::slice::from_ref(&changed)).await.unwrap();
         tx.commit().await.unwrap();
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
-        let late = messages::update_delivery(&mut tx, &first).await;
+        let late = messages::update_deliveries(&mut tx, std::slice::from_ref(&first)).await;
         assert!(matches!(late, Err(StoreError::Conflict(_))), "{}: {late:?}", bed.name);
         tx.rollback().await.unwrap();
         let mut tx = bed.db.read(Scope::Tenant(tenant)).await.unwrap();

@@ -7,7 +7,11 @@ use crate::bed;
 
 #[tokio::test]
 async fn every_statement_prepares() {
-    assert!(sql::STATEMENTS.len() > 80 && sql::INSERTS.len() >= 10 && sql::built().len() > 20);
+    assert!(
+        sql::STATEMENTS.len() > 80
+            && sql::INSERTS.len() >= 10
+            && sql::built(poststelle_store::Dialect::Sqlite).len() > 20
+    );
     for bed in bed::databases().await {
         let refused = bed.db.prepare_all().await.unwrap();
         assert!(refused.is_empty(), "{}: {refused:#?}", bed.name);

@@ -46,7 +46,7 @@ async fn a_scope_is_never_left_by_mistake() {
         wall(messages::insert_inspections(&mut tx, &[(b, id, Default::default())]).await);
         wall(messages::insert_parts(&mut tx, &[(b, id, vec![])]).await);
         wall(messages::insert_deliveries(&mut tx, std::slice::from_ref(&delivery)).await);
-        wall(messages::update_delivery(&mut tx, &delivery).await);
+        wall(messages::update_deliveries(&mut tx, std::slice::from_ref(&delivery)).await);
         wall(evidence::insert(&mut tx, &[bed::entry(b, &Subject::message(id), 0)]).await);
         wall(evidence::chain(&mut tx, b, &Subject::message(id)).await.map(|_| ()));
         wall(evidence::heads(&mut tx, b, &[]).await.map(|_| ()));

@@ -103,6 +103,37 @@ pub async fn by_id(tx: &mut Tx, id: PrincipalId) -> Result<Option<Principal>, St
     tx.one(sql::PRINCIPAL_BY_ID, args![id]).await?.map(|r| principal(&r)).transpose()
 }
 
+/// All accounts by sign-in name; names kept for timelines alone are not among them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Principal>, StoreError> {
+    tx.all(sql::PRINCIPAL_ALL, vec![]).await?.iter().map(principal).collect()
+}
+
+/// Changes name and Administration of an account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn change(
+    tx: &mut Tx,
+    id: PrincipalId,
+    name: &str,
+    administration: Option<AdministrationId>,
+) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_CHANGE, args![name, administration, id]).await?;
+    Ok(())
+}
+
+/// Lets an account in again or shuts it out; failures are forgotten.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_active(tx: &mut Tx, id: PrincipalId, active: bool) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_ACTIVE, args![active, id]).await?;
+    Ok(())
+}
+
 /// Counts a failed sign-in; from `limit` failures on the account is locked until `until`.
 ///
 /// # Errors
@@ -172,31 +203,41 @@ pub async fn revoke(tx: &mut Tx, principal: PrincipalId, grant: Grant) -> Result
     Ok(tx.run(sql::GRANT_DELETE, args![principal, grant.role.as_str(), place, tenant, object]).await? == 1)
 }
 
+fn granted(r: &AnyRow) -> Result<Grant, StoreError> {
+    let role = text(r, 0)?;
+    let role = Role::parse(&role).ok_or(StoreError::Corrupt { what: "grants.role", value: role })?;
+    let place = match text(r, 1)?.as_str() {
+        "installation" => Place::Installation,
+        "tenant" => Place::Tenant { tenant: parse(r, 2, "grants.tenant_id")? },
+        "desk" => Place::Desk {
+            tenant: parse(r, 2, "grants.tenant_id")?,
+            desk: parse(r, 3, "grants.object_id")?,
+        },
+        "mailbox" => Place::Mailbox {
+            tenant: parse(r, 2, "grants.tenant_id")?,
+            mailbox: parse(r, 3, "grants.object_id")?,
+        },
+        other => return Err(StoreError::Corrupt { what: "grants.place", value: other.to_owned() }),
+    };
+    Ok(Grant { role, place })
+}
+
+/// All grants, backed by a mandate or not.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn grants(tx: &mut Tx) -> Result<Vec<(PrincipalId, Grant)>, StoreError> {
+    let rows = tx.all(sql::GRANTS_ALL, vec![]).await?;
+    rows.iter().map(|r| Ok((parse(r, 4, "grants.principal_id")?, granted(r)?))).collect()
+}
+
 /// What a principal may at `now`: grants of active accounts that a mandate backs.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn access(tx: &mut Tx, principal: PrincipalId, now: Timestamp) -> Result<Access, StoreError> {
     let rows = tx.all(sql::GRANTS_BACKED, args![principal, now]).await?;
-    let mut grants = Vec::with_capacity(rows.len());
-    for r in &rows {
-        let role = text(r, 0)?;
-        let role = Role::parse(&role).ok_or(StoreError::Corrupt { what: "grants.role", value: role })?;
-        let place = match text(r, 1)?.as_str() {
-            "installation" => Place::Installation,
-            "tenant" => Place::Tenant { tenant: parse(r, 2, "grants.tenant_id")? },
-            "desk" => Place::Desk {
-                tenant: parse(r, 2, "grants.tenant_id")?,
-                desk: parse(r, 3, "grants.object_id")?,
-            },
-            "mailbox" => Place::Mailbox {
-                tenant: parse(r, 2, "grants.tenant_id")?,
-                mailbox: parse(r, 3, "grants.object_id")?,
-            },
-            other => return Err(StoreError::Corrupt { what: "grants.place", value: other.to_owned() }),
-        };
-        grants.push(Grant { role, place });
-    }
+    let grants = rows.iter().map(granted).collect::<Result<_, _>>()?;
     Ok(Access { principal, grants })
 }
 
@@ -255,6 +296,28 @@ pub async fn close_session(tx: &mut Tx, hash: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ends all sessions of a principal.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_sessions_of(tx: &mut Tx, principal: PrincipalId) -> Result<(), StoreError> {
+    tx.run(sql::SESSION_END_OF, args![principal]).await?;
+    Ok(())
+}
+
+/// An API token as people may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// The tenant it is bound to.
+    pub tenant: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// Made.
+    pub created_at: Timestamp,
+    /// Ends.
+    pub expires_at: Timestamp,
+}
+
 /// Adds an API token; `hash` is the SHA-256 of its text.
 ///
 /// # Errors
@@ -283,4 +346,30 @@ pub async fn token(
 ) -> Result<Option<(PrincipalId, TenantId)>, StoreError> {
     let row = tx.one(sql::TOKEN_GET, args![hash, now]).await?;
     row.map(|r| Ok((parse(&r, 0, "tokens.principal_id")?, parse(&r, 1, "tokens.tenant_id")?))).transpose()
+}
+
+/// Tokens of a principal, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn tokens_of(tx: &mut Tx, principal: PrincipalId) -> Result<Vec<TokenRow>, StoreError> {
+    let rows = tx.all(sql::TOKENS_OF, args![principal]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(TokenRow {
+                tenant: parse(r, 0, "tokens.tenant_id")?,
+                name: text(r, 1)?,
+                created_at: Timestamp(int(r, 2)?),
+                expires_at: Timestamp(int(r, 3)?),
+            })
+        })
+        .collect()
+}
+
+/// Removes the tokens of this name; gives how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn remove_tokens(tx: &mut Tx, principal: PrincipalId, name: &str) -> Result<u64, StoreError> {
+    tx.run(sql::TOKEN_DELETE, args![principal, name]).await
 }

@@ -47,8 +47,10 @@ statements! {
     TENANT_BY_ID = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants WHERE id = $1";
     TENANT_ALL = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants ORDER BY name, id";
     TENANT_CLEARING = "UPDATE tenants SET clearing_desk = $1, version = version + 1 WHERE id = $2";
+    TENANT_RENAME = "UPDATE tenants SET name = $1, version = version + 1 WHERE id = $2";
 
     ADMINISTRATION_INSERT = "INSERT INTO administrations (id, slug, name, created_at, version) VALUES ($1, $2, $3, $4, 1)";
+    ADMINISTRATION_RENAME = "UPDATE administrations SET name = $1, version = version + 1 WHERE id = $2";
     ADMINISTRATION_ALL = "SELECT id, slug, name FROM administrations ORDER BY name, id";
     MANDATE_INSERT = "INSERT INTO mandates (tenant_id, administration_id, valid_from, valid_until) VALUES ($1, $2, $3, $4)";
     MANDATE_END = "UPDATE mandates SET valid_until = $1 WHERE tenant_id = $2 AND valid_until > $1";
@@ -59,6 +61,11 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0, $7, 1)";
     PRINCIPAL_BY_LOGIN = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE login = $1";
     PRINCIPAL_BY_ID = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE id = $1";
+    /// Accounts; a login that begins with `~` is a name for timelines.
+    PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals \
+        WHERE login NOT LIKE '~%' ORDER BY login";
+    PRINCIPAL_CHANGE = "UPDATE principals SET name = $1, administration_id = $2, version = version + 1 WHERE id = $3";
+    PRINCIPAL_ACTIVE = "UPDATE principals SET active = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
     PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";
     PRINCIPAL_SUCCESS = "UPDATE principals SET failures = 0, locked_until = 0 WHERE id = $1";
     PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
@@ -68,6 +75,7 @@ statements! {
         VALUES ($1, $2, $3, $4, '', '', 0, 0, 0, {now}, 1) ON CONFLICT DO NOTHING";
     GRANT_INSERT = "INSERT INTO grants (principal_id, role, place, tenant_id, object_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     GRANT_DELETE = "DELETE FROM grants WHERE principal_id = $1 AND role = $2 AND place = $3 AND tenant_id = $4 AND object_id = $5";
+    GRANTS_ALL = "SELECT role, place, tenant_id, object_id, principal_id FROM grants ORDER BY principal_id, role, place, tenant_id, object_id";
     /// Grants that are backed today: the installation's, services', and people's under a valid mandate of their Administration.
     GRANTS_BACKED = "SELECT g.role, g.place, g.tenant_id, g.object_id FROM grants g JOIN principals p ON p.id = g.principal_id \
         WHERE g.principal_id = $1 AND p.active = 1 AND (g.place = 'installation' OR p.kind = 'service' OR EXISTS (SELECT 1 FROM mandates m \
@@ -77,21 +85,29 @@ statements! {
     SESSION_GET = "SELECT principal_id, csrf, seen_at, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2";
     SESSION_SEEN = "UPDATE sessions SET seen_at = $1, expires_at = $2 WHERE hash = $3";
     SESSION_DELETE = "DELETE FROM sessions WHERE hash = $1";
+    SESSION_END_OF = "DELETE FROM sessions WHERE principal_id = $1";
     SESSION_SWEEP = "DELETE FROM sessions WHERE expires_at <= $1";
     TOKEN_INSERT = "INSERT INTO tokens (hash, principal_id, tenant_id, name, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
     TOKEN_GET = "SELECT principal_id, tenant_id FROM tokens WHERE hash = $1 AND expires_at > $2";
+    TOKENS_OF = "SELECT tenant_id, name, created_at, expires_at FROM tokens WHERE principal_id = $1 ORDER BY created_at, name";
+    TOKEN_DELETE = "DELETE FROM tokens WHERE principal_id = $1 AND name = $2";
 
     MAILBOX_INSERT = "INSERT INTO mailboxes (tenant_id, id, name, active, created_at, version) VALUES ($1, $2, $3, 1, $4, 1)";
     MAILBOXES = "SELECT id, name, active FROM mailboxes WHERE tenant_id = $1 ORDER BY name, id";
     ADDRESS_INSERT = "INSERT INTO addresses (channel, identifier, tenant_id, mailbox_id) VALUES ($1, $2, $3, $4)";
     ADDRESS_GET = "SELECT tenant_id, mailbox_id FROM addresses WHERE channel = $1 AND identifier = $2";
     ADDRESSES_OF_TENANT = "SELECT channel, identifier, mailbox_id FROM addresses WHERE tenant_id = $1 ORDER BY channel, identifier";
+    ADDRESS_MOVE = "UPDATE addresses SET mailbox_id = $1 WHERE channel = $2 AND identifier = $3 AND tenant_id = $4";
     DESK_INSERT = "INSERT INTO desks (id, administration_id, name, kind, created_at, version) VALUES ($1, $2, $3, $4, $5, 1)";
     DESK_TENANT_INSERT = "INSERT INTO desk_tenants (tenant_id, desk_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    DESK_TENANT_DELETE = "DELETE FROM desk_tenants WHERE tenant_id = $1 AND desk_id = $2";
+    DESK_ALL = "SELECT id, administration_id, name, kind FROM desks ORDER BY name, id";
     DESKS_OF_TENANT = "SELECT d.id, d.administration_id, d.name, d.kind FROM desks d JOIN desk_tenants t ON t.desk_id = d.id WHERE t.tenant_id = $1 ORDER BY d.name, d.id";
-    CONNECTOR_INSERT = "INSERT INTO connectors (tenant_id, id, kind, name, config, wrapped_secret, active, version) VALUES ($1, $2, $3, $4, $5, $6, 1, 1)";
+    CONNECTOR_INSERT = "INSERT INTO connectors (tenant_id, id, kind, name, config, wrapped_secret, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, 1)";
     CONNECTORS = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 ORDER BY name, id";
     CONNECTOR_GET = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 AND id = $2";
+    CONNECTOR_CHANGE = "UPDATE connectors SET config = $1, wrapped_secret = $2, active = $3, version = version + 1 \
+        WHERE tenant_id = $4 AND id = $5 AND version = $6";
     RULE_INSERT = "INSERT INTO rules (tenant_id, id, position, name, condition, actions, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
         ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, name = excluded.name, condition = excluded.condition, \
         actions = excluded.actions, active = excluded.active, version = excluded.version WHERE rules.version = excluded.version - 1";

@@ -159,6 +159,16 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Tenant>, StoreError> {
     tx.all(sql::TENANT_ALL, vec![]).await?.iter().map(tenant).collect()
 }
 
+/// Gives a tenant another name on screen; its short name stays.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rename(tx: &mut Tx, id: TenantId, name: &str) -> Result<(), StoreError> {
+    tx.allow(id)?;
+    tx.run(sql::TENANT_RENAME, args![name, id]).await?;
+    Ok(())
+}
+
 /// Adds an Administration.
 ///
 /// # Errors
@@ -171,6 +181,19 @@ pub async fn insert_administration(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     add(tx, sql::ADMINISTRATION_INSERT, args![id, slug, name, at], slug).await
+}
+
+/// Gives an Administration another name on screen.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rename_administration(
+    tx: &mut Tx,
+    id: AdministrationId,
+    name: &str,
+) -> Result<(), StoreError> {
+    tx.run(sql::ADMINISTRATION_RENAME, args![name, id]).await?;
+    Ok(())
 }
 
 /// All Administrations: (id, short name, name).
@@ -259,6 +282,24 @@ pub async fn insert_address(
         .await
 }
 
+/// Lays an address into another mailbox of the same tenant.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it is no longer the tenant's.
+pub async fn move_address(
+    tx: &mut Tx,
+    channel: ChannelKind,
+    identifier: &str,
+    tenant: TenantId,
+    mailbox: MailboxId,
+) -> Result<(), StoreError> {
+    tx.allow(tenant)?;
+    let touched = tx
+        .run(sql::ADDRESS_MOVE, args![mailbox, channel.as_str(), identifier.to_lowercase(), tenant])
+        .await?;
+    if touched == 1 { Ok(()) } else { Err(StoreError::Conflict(format!("address {identifier}"))) }
+}
+
 /// Whose address this is. System scope: it is asked before the tenant is known.
 ///
 /// # Errors
@@ -318,23 +359,40 @@ pub async fn serve_desk(tx: &mut Tx, desk: DeskId, tenant: TenantId) -> Result<(
     Ok(())
 }
 
+/// Lets a desk no longer serve a tenant. What lies there stays.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unserve_desk(tx: &mut Tx, desk: DeskId, tenant: TenantId) -> Result<(), StoreError> {
+    tx.allow(tenant)?;
+    tx.run(sql::DESK_TENANT_DELETE, args![tenant, desk]).await?;
+    Ok(())
+}
+
+fn desk(r: &AnyRow) -> Result<Desk, StoreError> {
+    Ok(Desk {
+        id: parse(r, 0, "desks.id")?,
+        administration: parse_opt(r, 1, "desks.administration_id")?,
+        name: text(r, 2)?,
+        kind: text(r, 3)?,
+    })
+}
+
 /// Desks that serve a tenant.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn desks(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Desk>, StoreError> {
     tx.allow(tenant)?;
-    let rows = tx.all(sql::DESKS_OF_TENANT, args![tenant]).await?;
-    rows.iter()
-        .map(|r| {
-            Ok(Desk {
-                id: parse(r, 0, "desks.id")?,
-                administration: parse_opt(r, 1, "desks.administration_id")?,
-                name: text(r, 2)?,
-                kind: text(r, 3)?,
-            })
-        })
-        .collect()
+    tx.all(sql::DESKS_OF_TENANT, args![tenant]).await?.iter().map(desk).collect()
+}
+
+/// All desks of the installation by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn all_desks(tx: &mut Tx) -> Result<Vec<Desk>, StoreError> {
+    tx.all(sql::DESK_ALL, vec![]).await?.iter().map(desk).collect()
 }
 
 /// Sets the desk that takes what nobody claims.
@@ -356,7 +414,15 @@ pub async fn insert_connector(tx: &mut Tx, c: &Connector) -> Result<(), StoreErr
     add(
         tx,
         sql::CONNECTOR_INSERT,
-        args![c.tenant, c.id, c.kind.as_str(), c.name.as_str(), c.config.as_str(), c.wrapped_secret.as_str()],
+        args![
+            c.tenant,
+            c.id,
+            c.kind.as_str(),
+            c.name.as_str(),
+            c.config.as_str(),
+            c.wrapped_secret.as_str(),
+            c.active
+        ],
         "connector",
     )
     .await
@@ -395,6 +461,21 @@ pub async fn get_connector(
 ) -> Result<Option<Connector>, StoreError> {
     tx.allow(tenant)?;
     tx.one(sql::CONNECTOR_GET, args![tenant, id]).await?.map(|r| connector(tenant, &r)).transpose()
+}
+
+/// Changes settings, secret and state of a connector; `c.version` is the version read.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody changed it since it was read.
+pub async fn change_connector(tx: &mut Tx, c: &Connector) -> Result<(), StoreError> {
+    tx.allow(c.tenant)?;
+    let touched = tx
+        .run(
+            sql::CONNECTOR_CHANGE,
+            args![c.config.as_str(), c.wrapped_secret.as_str(), c.active, c.tenant, c.id, c.version],
+        )
+        .await?;
+    if touched == 1 { Ok(()) } else { Err(StoreError::Conflict(format!("connector {}", c.id))) }
 }
 
 /// Writes a rule; `rule.version` is the version after the change.

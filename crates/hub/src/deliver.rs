@@ -357,41 +357,6 @@ impl Hub {
         Ok(change)
     }
 
-    /// Sets a parked or failed delivery going again: the act of a person, audited.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when somebody else was faster, [`StoreError::NotFound`] when it is not there or
-    /// not waiting for a person.
-    pub async fn resume(&self, tenant: TenantId, id: DeliveryId, who: &Who) -> Result<(), StoreError> {
-        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let found = messages::get_delivery(&mut tx, tenant, id).await?;
-        tx.rollback().await?;
-        let missing = || StoreError::NotFound(format!("waiting delivery {id}"));
-        let mut delivery = found.ok_or_else(missing)?;
-        delivery.state = delivery.state.after(DeliveryEvent::Resume).map_err(|_| missing())?;
-        let now = self.clock.now();
-        delivery.next_attempt = now;
-        delivery.changed_at = now;
-        delivery.reason = None;
-        let body = json!({ "delivery": id.to_string(), "target": delivery.target.to_string() });
-        let change = Change {
-            evidence: vec![NewEvidence::new(
-                tenant,
-                Subject::message(delivery.message),
-                Event::Resumed,
-                who.clone(),
-                body,
-            )],
-            jobs: vec![self.deliver_job(&delivery, Duration::ZERO)],
-            updates: vec![delivery],
-            ..Change::default()
-        };
-        self.committer.commit(change).await.map_err(|e| match e {
-            crate::change::CommitError::Store(e) => e,
-            other => StoreError::Conflict(other.to_string()),
-        })
-    }
-
     /// A final failure: refused, or its time ran out.
     async fn ended(
         &self,

@@ -18,6 +18,7 @@ use crate::content::{Opener, StoredContent};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
+use crate::reading::Readings;
 use crate::recent::Recent;
 use crate::routing::{RuleSet, SharedRules};
 
@@ -112,6 +113,7 @@ pub struct Hub {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Recent,
+    pub(crate) readings: Readings,
     connectors: Young<(TenantId, ConnectorId), Connector>,
     rules: Young<TenantId, RuleSet>,
     rows: Young<TenantId, Tenant>,
@@ -164,6 +166,7 @@ impl Hub {
             health: Health::default(),
             metrics: Metrics::default(),
             recent: Recent::default(),
+            readings: Readings::default(),
             connectors: Young::new(),
             rules: Young::new(),
             rows: Young::new(),

@@ -21,11 +21,15 @@ pub mod metrics;
 pub mod notice;
 pub mod people;
 mod process;
+pub mod reading;
 mod recent;
+pub mod resume;
 pub mod routing;
+pub mod status;
 pub mod texts;
 pub mod view;
 pub mod watch;
+mod words;
 
 pub use accept::{AcceptError, Accepted, Intake, NewIntake};
 pub use engine::Engine;

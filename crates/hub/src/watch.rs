@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::health::Component;
 use crate::hub::Hub;
+use crate::words;
 
 /// How often things are looked at.
 #[derive(Debug, Clone)]
@@ -191,9 +192,9 @@ impl Watch {
             }
         }
         for (topic, (until, _)) in &open {
-            let tenant = topic.trim_start_matches("target:").split('/').next().and_then(|t| t.parse().ok());
+            let tenant = words::lane_tenant(topic.trim_start_matches("target:"));
             let reason = Reason::new("PST-HUB-0005", Fault::Remote)
-                .with("lane", topic.rsplit('/').next().unwrap_or_default())
+                .with("lane", words::named_lane(&mut tx, topic.trim_start_matches("target:")).await?)
                 .with("until", until.berlin());
             let id = AlarmId::new(self.hub.ids());
             evidence::raise_alarm(&mut tx, tenant.unwrap_or(TenantId::SYSTEM), id, topic, &reason, now)

@@ -18,6 +18,8 @@ PST-STORE-0007 = Ein gespeicherter Wert ist nicht lesbar. Der Betrieb muss die D
 PST-STORE-0008 = Ein Zugriff über die Mandantengrenze wurde verhindert. Der Betrieb muss den Vorgang prüfen.
 PST-STORE-0009 = Ein Schlüssel passt nicht oder Daten wurden verändert. Der Betrieb muss den Wurzelschlüssel und den Speicher prüfen.
 PST-STORE-0010 = Die Konfiguration ist fehlerhaft: { $detail }
+PST-STORE-0011 = Die Datenbank hat den Stand { $have }, dieses Programm kennt nur den Stand { $known }. Der Betrieb muss das neuere Programm verwenden.
+PST-STORE-0012 = Die Datenbank hat den Stand { $have }, dieses Programm braucht den Stand { $known }. Der Betrieb muss zuerst „poststelle migrate“ ausführen.
 
 PST-ACCEPT-0001 = Die Poststelle nimmt gerade zu viele Nachrichten gleichzeitig an. Bitte in einigen Minuten erneut senden.
 PST-ACCEPT-0002 = Die Nachricht ist größer als die zulässigen { $cap } Bytes.
@@ -33,6 +35,8 @@ PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Da
 PST-HUB-0007 = Aus einer Datensicherung wiederhergestellt: Was nach { $at } angenommen wurde, kann fehlen. Der Betrieb muss die Kanäle auf Wiederholungen prüfen.
 
 PST-HUB-0008 = Eine Übergabe wartet auf eine Person: { $why }
+PST-HUB-0009 = Dieser Alarm endet von selbst, sobald seine Ursache behoben ist. Er lässt sich nicht wegnehmen.
+PST-HUB-0010 = Der Nachweis dazu ließ sich nicht schreiben, deshalb wurde nichts gezeigt und nichts getan. Bitte noch einmal versuchen; hält es an, muss der Betrieb die Datenbank prüfen.
 
 PST-DELIVER-0001 = Die Frist für die Zustellversuche ist abgelaufen.
 PST-DELIVER-0002 = Das Übergabeziel ist abgeschaltet oder gelöscht. Sobald es wieder eingeschaltet ist, geht es weiter.
@@ -100,7 +104,7 @@ event-Processed = Geprüft und verteilt
 event-Deferred = Noch nicht übergeben
 event-Unclear = Ergebnis unklar
 event-Parked = Wartet auf eine Person
-event-Resumed = Von einer Person fortgesetzt
+event-Resumed = Übergabe fortgesetzt
 event-ContentConsignment = Übergeben
 event-ContentConsignmentFailure = Übergabe gescheitert
 event-RelayAcceptance = Von der Gegenstelle übernommen
@@ -114,7 +118,16 @@ event-Created = Angelegt
 event-Changed = Geändert
 event-Ended = Beendet
 event-SignedIn = Angemeldet
+event-Acknowledged = Alarm zur Kenntnis genommen
 event-EpochOpened = Nach Wiederherstellung fortgesetzt
+
+notice-fortgesetzt = Die Übergabe geht weiter. Was daraus wird, steht in der Zeitleiste.
+notice-unveraendert = Diese Übergabe wartete nicht mehr auf eine Person. Es wurde nichts geändert; der heutige Stand steht unten.
+
+reading-seen = Von { $who } geöffnet.
+reading-original = Original von { $who } gespeichert.
+reading-part = Bestandteile von { $who } gespeichert.
+reading-attachments = Alle Anhänge von { $who } gespeichert.
 
 state-planned = vorgesehen
 state-sending = wird übergeben
@@ -141,6 +154,7 @@ PST-API-0006 = Der Inhaltstyp ist nicht lesbar, oder die Anfrage ist komprimiert
 PST-API-0007 = Die Anfrage enthält keine Nachricht.
 PST-API-0008 = Die Übertragung brach ab, bevor die Nachricht vollständig war. Es wurde nichts gespeichert. Bitte senden Sie sie erneut.
 PST-API-0009 = Dieses Postfach gibt es hier nicht, oder es ist abgeschaltet.
+PST-API-0010 = Sie dürfen diese Nachricht lesen, aber nichts an ihr veranlassen. Die Verwaltung des Mandanten muss die Rolle „clerk“ erteilen.
 
 detail-unreadable = Sie ist nicht lesbar.
 detail-header-twice = Eine Kopfzeile steht doppelt.
@@ -155,6 +169,7 @@ status-403 = Nicht erlaubt
 status-404 = Nicht gefunden
 status-405 = Nicht möglich
 status-408 = Zu lange gewartet
+status-409 = Nicht möglich
 status-413 = Zu groß
 status-415 = Inhaltstyp nicht lesbar
 status-422 = Nicht verarbeitbar

@@ -137,6 +137,8 @@ events! {
     Ended,
     /// House: somebody signed in.
     SignedIn,
+    /// House: an operator took note of an alarm that does not end by itself.
+    Acknowledged,
     /// House: the log goes on after a restore; names the last checkpoint before it.
     EpochOpened,
 }

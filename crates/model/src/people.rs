@@ -84,6 +84,12 @@ impl Role {
     pub const fn reads_mail(self) -> bool {
         matches!(self, Self::TenantAdmin | Self::Clerk | Self::Auditor)
     }
+
+    /// May this role set something going that concerns mail?
+    #[must_use]
+    pub const fn handles_mail(self) -> bool {
+        matches!(self, Self::TenantAdmin | Self::Clerk)
+    }
 }
 
 /// Where a role holds.
@@ -151,12 +157,46 @@ impl Access {
     /// May read a message of `tenant` that lies in `mailboxes` and on `desks`.
     #[must_use]
     pub fn may_read(&self, tenant: TenantId, mailboxes: &[MailboxId], desks: &[DeskId]) -> bool {
-        self.grants.iter().filter(|g| g.role.reads_mail()).any(|g| match g.place {
+        self.reaches(Role::reads_mail, tenant, mailboxes, desks)
+    }
+
+    /// May set something going for a message of `tenant` that lies in `mailboxes` and on `desks`.
+    #[must_use]
+    pub fn may_handle(&self, tenant: TenantId, mailboxes: &[MailboxId], desks: &[DeskId]) -> bool {
+        self.reaches(Role::handles_mail, tenant, mailboxes, desks)
+    }
+
+    fn reaches(
+        &self,
+        role: impl Fn(Role) -> bool,
+        tenant: TenantId,
+        mailboxes: &[MailboxId],
+        desks: &[DeskId],
+    ) -> bool {
+        self.grants.iter().filter(|g| role(g.role)).any(|g| match g.place {
             Place::Installation => false,
             Place::Tenant { tenant: t } => t == tenant,
             Place::Desk { tenant: t, desk } => t == tenant && desks.contains(&desk),
             Place::Mailbox { tenant: t, mailbox } => t == tenant && mailboxes.contains(&mailbox),
         })
+    }
+
+    /// Boxes and desks of `tenant` whose mail the principal may read, beside what holds for the whole tenant.
+    #[must_use]
+    pub fn reading_places(&self, tenant: TenantId) -> (Vec<MailboxId>, Vec<DeskId>) {
+        let (mut boxes, mut desks) = (Vec::new(), Vec::new());
+        for grant in self.grants.iter().filter(|g| g.role.reads_mail()) {
+            match grant.place {
+                Place::Mailbox { tenant: t, mailbox } if t == tenant => boxes.push(mailbox),
+                Place::Desk { tenant: t, desk } if t == tenant => desks.push(desk),
+                _ => {}
+            }
+        }
+        boxes.sort_unstable();
+        boxes.dedup();
+        desks.sort_unstable();
+        desks.dedup();
+        (boxes, desks)
     }
 
     /// Holds `role` for the whole of `tenant`.
@@ -195,6 +235,11 @@ mod tests {
         assert!(clerk.may_read(a, &[], &[desk]));
         assert!(!clerk.may_read(b, &[], &[desk]));
         assert!(!clerk.may_read(a, &[mailbox], &[]));
+        assert_eq!(clerk.reading_places(a), (vec![], vec![desk]));
+        assert_eq!(clerk.reading_places(b), (vec![], vec![]));
+        assert!(clerk.may_handle(a, &[], &[desk]) && !clerk.may_handle(b, &[], &[desk]));
+        let auditor = access(Role::Auditor, Place::Tenant { tenant: a });
+        assert!(auditor.may_read(a, &[], &[]) && !auditor.may_handle(a, &[mailbox], &[desk]));
         let operator = access(Role::Operator, Place::Installation);
         assert!(operator.is_operator());
         assert!(!operator.may_read(a, &[mailbox], &[desk]));

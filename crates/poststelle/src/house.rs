@@ -16,13 +16,13 @@ use poststelle_hub::channel::Channel;
 use poststelle_hub::clock::{SkewedClock, SystemClock, SystemIds};
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::watch::Watch;
-use poststelle_hub::{Engine, Hub, Parts};
+use poststelle_hub::{Engine, Hub, Parts, texts};
 use poststelle_mail::smtp::client::{ClientTls, Route, Tls};
 use poststelle_mail::smtp::server::{AuthPolicy, Mode, Server, Timeouts, fixed_tls};
 use poststelle_model::Clock;
 use poststelle_store::blob::{BlobStore, DiskStore, S3Config, S3Store};
 use poststelle_store::keys::Keys;
-use poststelle_store::{Db, DbConfig, migrate};
+use poststelle_store::{Db, DbConfig, StoreError, migrate};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
@@ -69,7 +69,10 @@ pub async fn migrate_database(config: &Config) -> Result<i64> {
     }
     let db = Db::open(&db).await.context("the database does not answer; check [database] owner_url")?;
     let role = (!config.database.app_role.is_empty()).then_some(config.database.app_role.as_str());
-    let version = migrate::migrate(&db, role).await.context("migration failed; nothing of it was kept")?;
+    let version = match migrate::migrate(&db, role).await {
+        Err(newer @ StoreError::Newer { .. }) => bail!(texts::sentence(&newer.reason())),
+        other => other.context("migration failed; nothing of it was kept")?,
+    };
     db.close().await;
     Ok(version)
 }
@@ -109,13 +112,8 @@ fn route(text: &str, tls: &str) -> Result<Route> {
 /// Puts the house together on an up-to-date database.
 pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Result<Arc<Hub>> {
     let db = database(config).await?;
-    let have = migrate::current(&db).await?;
-    if have < migrate::wanted() {
-        bail!(
-            "the database has schema {have}, this program needs {}: run `poststelle migrate`",
-            migrate::wanted()
-        );
-    }
+    let fits = migrate::check(migrate::current(&db).await?);
+    fits.map_err(|error| anyhow::anyhow!(texts::sentence(&error.reason())))?;
     let root = RootKey::load_file(&config.root_key())?;
     let skew = i64::try_from(clock_skew.as_micros()).unwrap_or(0) * if clock_back { -1 } else { 1 };
     let clock: Arc<dyn Clock> = if skew == 0 { Arc::new(SystemClock) } else { Arc::new(SkewedClock(skew)) };

@@ -4,11 +4,13 @@
 //! Secrets are stored as hashes only. A person's grant counts while the person's
 //! Administration holds a mandate for the tenant: a change of Amt needs no clean-up.
 
+use std::collections::BTreeMap;
+
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{Access, AdministrationId, PrincipalId, Role, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 
-use crate::bulk::args;
+use crate::bulk::{Value, args, list};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
@@ -166,13 +168,25 @@ pub async fn set_password(tx: &mut Tx, id: PrincipalId, hash: &str) -> Result<()
     Ok(())
 }
 
-/// Names of all people, for timelines: (id, name).
+/// Names of people and services, for timelines.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn names(tx: &mut Tx) -> Result<Vec<(PrincipalId, String)>, StoreError> {
-    let rows = tx.all(sql::PRINCIPAL_NAMES, vec![]).await?;
-    rows.iter().map(|r| Ok((parse(r, 0, "principals.id")?, text(r, 1)?))).collect()
+pub async fn names(tx: &mut Tx, of: &[PrincipalId]) -> Result<BTreeMap<PrincipalId, String>, StoreError> {
+    let mut names = BTreeMap::new();
+    for chunk in of.chunks(128) {
+        let width = chunk.len().next_power_of_two();
+        let mut args: Vec<Value> = chunk.iter().map(|id| Value::from(*id)).collect();
+        args.resize(width, Value::from(""));
+        for row in tx.all_text(names_sql(width), args).await? {
+            names.insert(parse(&row, 0, "principals.id")?, text(&row, 1)?);
+        }
+    }
+    Ok(names)
+}
+
+pub(crate) fn names_sql(width: usize) -> String {
+    format!("SELECT id, name FROM principals WHERE id IN {}", list(1, width))
 }
 
 fn place_columns(place: Place) -> (&'static str, String, String) {

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poststelle_model::{Clock, Fault, Reason, Retry, TenantId, Timestamp};
@@ -74,6 +75,22 @@ pub enum StoreError {
     /// Configuration.
     #[error("configuration: {0}")]
     Config(String),
+    /// The database was migrated by a newer program.
+    #[error("the database has schema {have}, this program knows only {known}")]
+    Newer {
+        /// Schema of the database.
+        have: i64,
+        /// Schema of this program.
+        known: i64,
+    },
+    /// The database was not migrated yet.
+    #[error("the database has schema {have}, this program needs {known}")]
+    Older {
+        /// Schema of the database.
+        have: i64,
+        /// Schema of this program.
+        known: i64,
+    },
 }
 
 impl StoreError {
@@ -100,8 +117,16 @@ impl StoreError {
             Self::Scope(_) => "PST-STORE-0008",
             Self::Crypto(_) => "PST-STORE-0009",
             Self::Config(_) => "PST-STORE-0010",
+            Self::Newer { .. } => "PST-STORE-0011",
+            Self::Older { .. } => "PST-STORE-0012",
         };
-        Reason::new(code, Fault::Operator).with("detail", self)
+        let reason = Reason::new(code, Fault::Operator).with("detail", self);
+        match self {
+            Self::Newer { have, known } | Self::Older { have, known } => {
+                reason.with("have", have).with("known", known)
+            }
+            _ => reason,
+        }
     }
 
     pub(crate) fn from_insert(error: sqlx::Error, what: &str) -> Self {
@@ -138,6 +163,7 @@ pub struct Db {
     write: AnyPool,
     dialect: Dialect,
     clock: Option<Arc<dyn Clock>>,
+    statements: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Db {
@@ -200,7 +226,7 @@ impl Db {
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { read, write, dialect, clock: None })
+        Ok(Self { read, write, dialect, clock: None, statements: Arc::default() })
     }
 
     /// Replaces the database's clock by an injected one (tests on simulated time).
@@ -214,6 +240,12 @@ impl Db {
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Statements run so far, without those that begin, scope and end a transaction: tests hold pages to a number.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// A writing transaction for `scope`.
@@ -242,7 +274,13 @@ impl Db {
 
     async fn start(&self, pool: &AnyPool, begin: &'static str, scope: Scope) -> Result<Tx, StoreError> {
         let inner = pool.begin_with(begin).await?;
-        let mut tx = Tx { inner, dialect: self.dialect, scope, clock: self.clock.clone() };
+        let mut tx = Tx {
+            inner,
+            dialect: self.dialect,
+            scope,
+            clock: self.clock.clone(),
+            statements: Arc::clone(&self.statements),
+        };
         tx.enter(scope).await?;
         Ok(tx)
     }
@@ -299,6 +337,7 @@ pub struct Tx {
     dialect: Dialect,
     scope: Scope,
     clock: Option<Arc<dyn Clock>>,
+    statements: Arc<AtomicU64>,
 }
 
 impl Tx {
@@ -372,6 +411,10 @@ impl Tx {
         Ok(Timestamp(row.map_or(Ok(0), |r| r.try_get(0))?))
     }
 
+    fn count(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn text(&self, sql: &'static str) -> Cow<'static, str> {
         dialect_text(sql, self.dialect, self.clock.as_deref())
     }
@@ -383,6 +426,7 @@ impl Tx {
     }
 
     pub(crate) async fn run_text(&mut self, sql: String, args: Vec<Value>) -> Result<u64, StoreError> {
+        self.count();
         let query = bind(sqlx::query(AssertSqlSafe(sql)), args);
         Ok(query.execute(&mut *self.inner).await?.rows_affected())
     }
@@ -402,6 +446,7 @@ impl Tx {
         sql: String,
         args: Vec<Value>,
     ) -> Result<Vec<AnyRow>, StoreError> {
+        self.count();
         Ok(bind(sqlx::query(AssertSqlSafe(sql)), args).fetch_all(&mut *self.inner).await?)
     }
 
@@ -411,6 +456,7 @@ impl Tx {
         sql: &'static str,
         args: Vec<Value>,
     ) -> Result<Option<AnyRow>, StoreError> {
+        self.count();
         let text = self.text(sql).into_owned();
         Ok(bind(sqlx::query(AssertSqlSafe(text)), args).fetch_optional(&mut *self.inner).await?)
     }

@@ -84,7 +84,7 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<DeskLine>, StoreError> {
     tx.allow(tenant)?;
-    let before = before.map_or_else(|| crate::messages::AFTER_ALL_IDS.to_owned(), |id| id.to_string());
+    let before = before.map_or_else(|| crate::lines::AFTER_ALL_IDS.to_owned(), |id| id.to_string());
     let rows = tx.all(sql::DESK_PAGE, args![tenant, desk, before, limit.clamp(1, 500)]).await?;
     rows.iter()
         .map(|r| {

@@ -2,7 +2,9 @@
 //! Rows of the proof: evidence entries, their places in the log, checkpoints. The meaning is in `poststelle-evidence`.
 
 use poststelle_model::AlarmId;
-use poststelle_model::{Event, Reason, Subject, TenantId, Timestamp};
+use poststelle_model::{Event, Reason, Subject, TenantId, Timestamp, Who};
+
+use sqlx::any::AnyRow;
 
 use crate::bulk::{Value, args, list};
 use crate::db::{StoreError, Tx, int, parse, text};
@@ -136,6 +138,24 @@ pub async fn chain(tx: &mut Tx, tenant: TenantId, subject: &Subject) -> Result<V
             })
         })
         .collect()
+}
+
+/// What `who` did to a subject after `after`: times and bodies of entries of one kind, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn since(
+    tx: &mut Tx,
+    tenant: TenantId,
+    subject: &Subject,
+    event: Event,
+    who: &Who,
+    after: Timestamp,
+) -> Result<Vec<(Timestamp, String)>, StoreError> {
+    tx.allow(tenant)?;
+    let args = args![tenant, subject.as_str(), event.as_str(), who.to_text(), after];
+    let rows = tx.all(sql::EVIDENCE_SINCE, args).await?;
+    rows.iter().map(|r| Ok((Timestamp(int(r, 0)?), text(r, 1)?))).collect()
 }
 
 /// Subjects of a tenant in order, after `after`.
@@ -352,21 +372,29 @@ pub async fn clear_alarm(
     Ok(tx.run(sql::ALARM_CLEAR, args![at, tenant, topic]).await? > 0)
 }
 
+fn row_of_alarm(r: &AnyRow) -> Result<Alarm, StoreError> {
+    Ok(Alarm {
+        tenant: parse(r, 0, "alarms.tenant_id")?,
+        id: parse(r, 1, "alarms.id")?,
+        topic: text(r, 2)?,
+        reason: serde_json::from_str(&text(r, 3)?).ok(),
+        raised_at: Timestamp(int(r, 4)?),
+    })
+}
+
 /// All open alarms.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn open_alarms(tx: &mut Tx) -> Result<Vec<Alarm>, StoreError> {
-    let rows = tx.all(sql::ALARMS_OPEN, vec![]).await?;
-    rows.iter()
-        .map(|r| {
-            Ok(Alarm {
-                tenant: parse(r, 0, "alarms.tenant_id")?,
-                id: parse(r, 1, "alarms.id")?,
-                topic: text(r, 2)?,
-                reason: serde_json::from_str(&text(r, 3)?).ok(),
-                raised_at: Timestamp(int(r, 4)?),
-            })
-        })
-        .collect()
+    tx.all(sql::ALARMS_OPEN, vec![]).await?.iter().map(row_of_alarm).collect()
+}
+
+/// One alarm, and whether it is open. System scope: the operator's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarm(tx: &mut Tx, id: AlarmId) -> Result<Option<(Alarm, bool)>, StoreError> {
+    let row = tx.one(sql::ALARM_GET, args![id]).await?;
+    row.map(|r| Ok((row_of_alarm(&r)?, int(&r, 5)? == 0))).transpose()
 }

@@ -16,6 +16,7 @@ pub mod desk;
 pub mod evidence;
 pub mod jobs;
 pub mod keys;
+mod lines;
 pub mod messages;
 pub mod migrate;
 pub mod sql;

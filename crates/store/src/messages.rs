@@ -12,6 +12,8 @@ use crate::bulk::{Value, args, list};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
+pub use crate::lines::{Line, page, page_within, states};
+
 /// A message with its wrapped key and boxes, as accept writes it.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
@@ -106,37 +108,6 @@ pub struct Receipt {
     pub created_at: Timestamp,
 }
 
-/// A line of the message list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Its id.
-    pub id: MessageId,
-    /// In or out.
-    pub direction: Direction,
-    /// Channel.
-    pub channel: ChannelKind,
-    /// Bytes.
-    pub size: i64,
-    /// Envelope sender.
-    pub envelope_sender: String,
-    /// Accepted.
-    pub accepted_at: Timestamp,
-    /// Subject; empty before processing.
-    pub subject: String,
-    /// Author's display name.
-    pub sender_name: String,
-    /// Author's address.
-    pub sender_address: String,
-    /// Urgent.
-    pub urgent: bool,
-    /// Has been processed.
-    pub processed: bool,
-    /// Number of attachments.
-    pub attachments: i64,
-}
-
 /// Inserts messages with keys and boxes.
 ///
 /// # Errors
@@ -197,7 +168,7 @@ fn message(tenant: TenantId, row: &AnyRow) -> Result<Message, StoreError> {
     })
 }
 
-fn channel(word: &str) -> Result<ChannelKind, StoreError> {
+pub(crate) fn channel(word: &str) -> Result<ChannelKind, StoreError> {
     ChannelKind::parse(word)
         .ok_or_else(|| StoreError::Corrupt { what: "messages.channel", value: word.to_owned() })
 }
@@ -252,45 +223,6 @@ pub async fn mailboxes(tx: &mut Tx, tenant: TenantId, id: MessageId) -> Result<V
     tx.allow(tenant)?;
     let rows = tx.all(sql::MESSAGE_MAILBOXES, args![tenant, id]).await?;
     rows.iter().map(|r| parse(r, 0, "message_mailboxes.mailbox_id")).collect()
-}
-
-/// Sorts after every id under any collation ("~" would come first under most national ones).
-pub(crate) const AFTER_ALL_IDS: &str = "z";
-
-/// One page of a tenant's messages, newest first, older than `before` (`None` = from the newest).
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn page(
-    tx: &mut Tx,
-    tenant: TenantId,
-    before: Option<MessageId>,
-    limit: i64,
-) -> Result<Vec<Line>, StoreError> {
-    tx.allow(tenant)?;
-    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let rows = tx.all(sql::MESSAGE_PAGE, args![tenant, before, limit.clamp(1, 500)]).await?;
-    rows.iter()
-        .map(|r| {
-            let transport: poststelle_model::message::Transport =
-                serde_json::from_str(&text(r, 4)?).unwrap_or_default();
-            Ok(Line {
-                tenant,
-                id: parse(r, 0, "messages.id")?,
-                direction: Direction::parse(&text(r, 1)?),
-                channel: channel(&text(r, 2)?)?,
-                size: int(r, 3)?,
-                envelope_sender: transport.sender,
-                accepted_at: Timestamp(int(r, 5)?),
-                subject: text(r, 6)?,
-                sender_name: text(r, 7)?,
-                sender_address: text(r, 8)?,
-                urgent: int(r, 9)? != 0,
-                processed: int(r, 10)? > 0,
-                attachments: int(r, 11)?,
-            })
-        })
-        .collect()
 }
 
 /// Inserts inspections.

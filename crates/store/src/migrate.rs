@@ -36,11 +36,25 @@ pub async fn current(db: &Db) -> Result<i64, StoreError> {
         .map_or(Ok(0), |r| int(&r, 0))
 }
 
+/// May this program work on a database of schema `have`? On its own, and on the next: nodes of the version before go
+/// on while the new ones are put in place. What lies further ahead may have given up what this program needs.
+///
+/// # Errors
+/// [`StoreError::Older`], [`StoreError::Newer`].
+pub fn check(have: i64) -> Result<(), StoreError> {
+    let known = wanted();
+    match have - known {
+        0 | 1 => Ok(()),
+        ..0 => Err(StoreError::Older { have, known }),
+        _ => Err(StoreError::Newer { have, known }),
+    }
+}
+
 /// Brings the schema to [`wanted`]. `app_role` is the PostgreSQL role the nodes work as; it gets rights but never owns.
 ///
 /// # Errors
-/// [`StoreError::Config`] when the database is newer than this program by more than one contract step,
-/// [`StoreError::Database`] when a statement fails (nothing of that migration stays).
+/// [`StoreError::Newer`] when the database is newer than this program: then nothing of it is touched;
+/// [`StoreError::Config`] for a role's name that is not plain; [`StoreError::Database`] when a statement fails (nothing of that migration stays).
 pub async fn migrate(db: &Db, app_role: Option<&str>) -> Result<i64, StoreError> {
     let mut tx = db.begin(Scope::System).await?;
     if tx.dialect() == Dialect::Postgres {
@@ -55,6 +69,9 @@ pub async fn migrate(db: &Db, app_role: Option<&str>) -> Result<i64, StoreError>
         .one("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", vec![])
         .await?
         .map_or(Ok(0), |r| int(&r, 0))?;
+    if have > wanted() {
+        return Err(StoreError::Newer { have, known: wanted() });
+    }
     for (version, sql) in MIGRATIONS.iter().filter(|m| m.0 > have) {
         for statement in statements(sql) {
             tx.run_text(statement, vec![]).await?;
@@ -94,19 +111,23 @@ fn statements(sql: &str) -> Vec<String> {
 }
 
 /// Row-level security: a tenant's rows are there only in that tenant's scope, or the house's own.
+///
+/// CASE, because the planner takes it for one half and goes on using its indexes; a bare OR it takes for next to
+/// nothing, and then it sorts whole lanes of jobs to find the first.
 async fn secure(tx: &mut crate::db::Tx, app_role: Option<&str>) -> Result<(), StoreError> {
-    for table in crate::sql::TENANT_TABLES {
-        tx.run_text(format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"), vec![]).await?;
-        tx.run_text(format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"), vec![]).await?;
-        tx.run_text(format!("DROP POLICY IF EXISTS tenant_wall ON {table}"), vec![]).await?;
-        tx.run_text(
+    let by_tenant = crate::sql::TENANT_TABLES.iter().map(|table| (*table, "tenant_id"));
+    for (table, column) in by_tenant.chain([(crate::sql::TENANTS, "id")]) {
+        for statement in [
+            format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
+            format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
+            format!("DROP POLICY IF EXISTS tenant_wall ON {table}"),
             format!(
                 "CREATE POLICY tenant_wall ON {table} USING \
-                 (tenant_id = current_setting('app.tenant', true) OR current_setting('app.tenant', true) = '*')"
+                 (CASE WHEN current_setting('app.tenant', true) IN ('*', {column}) THEN true ELSE false END)"
             ),
-            vec![],
-        )
-        .await?;
+        ] {
+            tx.run_text(statement, vec![]).await?;
+        }
     }
     if let Some(role) = app_role {
         if role.is_empty() || !role.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {

@@ -18,10 +18,13 @@ macro_rules! statements {
 /// PostgreSQL only: the scope row-level security looks at.
 pub(crate) const SET_SCOPE: &str = "SELECT set_config('app.tenant', $1, true)";
 
-/// What row-level security guards.
+/// What row-level security guards: every table with a `tenant_id`, and [`TENANTS`] by its id.
 pub const TENANT_TABLES: &[&str] = &[
     "mandates",
+    "grants",
+    "tokens",
     "mailboxes",
+    "addresses",
     "desk_tenants",
     "connectors",
     "rules",
@@ -35,8 +38,12 @@ pub const TENANT_TABLES: &[&str] = &[
     "desk_items",
     "evidence",
     "checkpoints",
+    "jobs",
     "alarms",
 ];
+
+/// The tenants themselves.
+pub const TENANTS: &str = "tenants";
 
 statements! {
     SETTING_GET = "SELECT value FROM settings WHERE name = $1";
@@ -69,7 +76,6 @@ statements! {
     PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";
     PRINCIPAL_SUCCESS = "UPDATE principals SET failures = 0, locked_until = 0 WHERE id = $1";
     PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
-    PRINCIPAL_NAMES = "SELECT id, name FROM principals WHERE kind = 'person' ORDER BY name LIMIT 10000";
     /// A name for timelines, not an account.
     PRINCIPAL_REMEMBER = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version) \
         VALUES ($1, $2, $3, $4, '', '', 0, 0, 0, {now}, 1) ON CONFLICT DO NOTHING";
@@ -143,6 +149,7 @@ statements! {
     DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2";
 
     EVIDENCE_OF = "SELECT n, event, at, who, envelope, body, hash, pos FROM evidence WHERE tenant_id = $1 AND subject = $2 ORDER BY n";
+    EVIDENCE_SINCE = "SELECT at, body FROM evidence WHERE tenant_id = $1 AND subject = $2 AND event = $3 AND who = $4 AND at > $5 ORDER BY n";
     EVIDENCE_OPEN_TENANTS = "SELECT DISTINCT tenant_id FROM evidence WHERE pos < 0";
     EVIDENCE_OPEN = "SELECT subject, n, hash FROM evidence WHERE tenant_id = $1 AND pos < 0 ORDER BY at, subject, n LIMIT $2";
     EVIDENCE_PLACE = "UPDATE evidence SET pos = $1 WHERE tenant_id = $2 AND subject = $3 AND n = $4 AND pos < 0";
@@ -186,6 +193,7 @@ statements! {
     ALARM_RAISE = "INSERT INTO alarms (tenant_id, id, topic, reason, raised_at, cleared_at) VALUES ($1, $2, $3, $4, $5, 0) \
         ON CONFLICT (tenant_id, topic) WHERE cleared_at = 0 DO UPDATE SET reason = excluded.reason";
     ALARM_CLEAR = "UPDATE alarms SET cleared_at = $1 WHERE tenant_id = $2 AND topic = $3 AND cleared_at = 0";
+    ALARM_GET = "SELECT tenant_id, id, topic, reason, raised_at, cleared_at FROM alarms WHERE id = $1";
     ALARMS_OPEN = "SELECT tenant_id, id, topic, reason, raised_at FROM alarms WHERE cleared_at = 0 ORDER BY raised_at, id";
 
     BALANCE_COUNTS = "SELECT tenant_id, channel, direction, COUNT(*) FROM messages GROUP BY tenant_id, channel, direction ORDER BY tenant_id, channel, direction";
@@ -251,7 +259,11 @@ pub fn built(dialect: Dialect) -> Vec<(String, String)> {
         all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));
         all.push((format!("EVIDENCE_HEADS {width}"), crate::evidence::heads_sql(width)));
         all.push((format!("DELIVERIES_BY_ID {width}"), crate::messages::by_id_sql(width)));
+        all.push((format!("MESSAGE_PAGE_WITHIN {width}"), crate::lines::page_within_sql(width)));
+        all.push((format!("DELIVERY_STATES {width}"), crate::lines::states_sql(width)));
+        all.push((format!("PRINCIPAL_NAMES {width}"), crate::access::names_sql(width)));
     }
     all.extend(STEPS.map(|rows| (format!("DELIVERY_UPDATE {rows}"), crate::messages::update_sql(rows))));
+    all.push(("DELIVERY_STATES 256".to_owned(), crate::lines::states_sql(256)));
     all
 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use poststelle_hub::channel::Octets;
 use poststelle_hub::content::{Content, StoredContent};
+use poststelle_hub::reading::Reading;
 use poststelle_model::{Access, Encoding, Message, MessageId, Part, TenantId, Timestamp};
 use poststelle_store::{Scope, messages};
 use tokio::sync::mpsc;
@@ -95,13 +96,17 @@ pub(crate) async fn page_zip(
     person: Person,
     Path((tenant, id)): MessagePath,
 ) -> Result<Response, Refusal> {
-    let (message, content) = open(&web, &person.signed.access, &tenant, &id).await?;
-    let mut first = content.parts(0).await?;
+    let (tenant, id) = ids(&tenant, &id)?;
+    let allowed = web.hub().authorise(&person.signed.access, tenant, id).await?;
+    let mut tx = web.hub().db().read(Scope::Tenant(tenant)).await?;
+    let mut first = messages::parts(&mut tx, tenant, id, 0, PAGE).await?;
+    drop(tx);
     let more = first.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
     first.retain(is_file);
     if first.is_empty() && !more {
         return Err(Refusal::not_found());
     }
+    let (message, content) = web.hub().read(&allowed, Reading::Attachments).await?;
     let name = format!("Anhaenge-{}.zip", message.accepted_at.in_berlin("%Y-%m-%d-%H%M%S"));
     let (out, octets) = mpsc::channel::<Result<Bytes, std::io::Error>>(2);
     let span = tracing::Span::current();
@@ -117,19 +122,10 @@ pub(crate) async fn page_zip(
     Ok(file(body, "application/zip", &name, None))
 }
 
-async fn open(
-    web: &Web,
-    access: &Access,
-    tenant: &str,
-    id: &str,
-) -> Result<(Message, StoredContent), Refusal> {
-    let (tenant, id) = ids(tenant, id)?;
-    web.hub().authorise(access, tenant, id).await?;
-    Ok(web.hub().content(tenant, id).await?)
-}
-
 async fn original(web: &Web, access: &Access, tenant: &str, id: &str) -> Result<Response, Refusal> {
-    let (message, content) = open(web, access, tenant, id).await?;
+    let (tenant, id) = ids(tenant, id)?;
+    let allowed = web.hub().authorise(access, tenant, id).await?;
+    let (message, content) = web.hub().read(&allowed, Reading::Original).await?;
     let octets = content.original().await?;
     let kind = message.transport.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, ending) = match kind.as_str() {
@@ -147,12 +143,14 @@ async fn original(web: &Web, access: &Access, tenant: &str, id: &str) -> Result<
 
 async fn part(web: &Web, access: &Access, tenant: &str, id: &str, n: &str) -> Result<Response, Refusal> {
     let n: i64 = n.parse().ok().filter(|n| *n >= 0).ok_or_else(Refusal::not_found)?;
-    let (message, content) = open(web, access, tenant, id).await?;
-    let mut tx = web.hub().db().read(Scope::Tenant(message.tenant)).await?;
+    let (tenant, id) = ids(tenant, id)?;
+    let allowed = web.hub().authorise(access, tenant, id).await?;
+    let mut tx = web.hub().db().read(Scope::Tenant(tenant)).await?;
     // Numbers run without a gap from 0, so the place is known; the number itself decides.
-    let found = messages::parts(&mut tx, message.tenant, message.id, n, 1).await?;
+    let found = messages::parts(&mut tx, tenant, id, n, 1).await?;
     drop(tx);
     let part = found.into_iter().find(|p| p.n == n).ok_or_else(Refusal::not_found)?;
+    let (_, content) = web.hub().read(&allowed, Reading::Part).await?;
     let octets = content.part(&part).await?;
     let length = if part.leaf {
         Some(part.size)

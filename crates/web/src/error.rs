@@ -9,7 +9,9 @@ use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use poststelle_hub::AcceptError;
+use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
+use poststelle_hub::status::AlarmError;
 use poststelle_hub::texts;
 use poststelle_hub::view::ViewError;
 use poststelle_model::{Fault, Reason, Retry};
@@ -175,7 +177,31 @@ impl From<ViewError> for Refusal {
     fn from(error: ViewError) -> Self {
         match error {
             ViewError::NotFound => Self::not_found(),
+            ViewError::ReadOnly => Self::forbidden("PST-API-0010"),
             ViewError::Store(error) => error.into(),
+            ViewError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        tracing::warn!(%error, "not proved, not done");
+        let reason = match error.store() {
+            Some(error @ StoreError::Database(_)) => error.reason(),
+            _ => Reason::new("PST-HUB-0010", Fault::Operator),
+        };
+        of_reason(reason, Retry::Later)
+    }
+}
+
+impl From<AlarmError> for Refusal {
+    fn from(error: AlarmError) -> Self {
+        match error {
+            AlarmError::NotFound => Self::not_found(),
+            AlarmError::EndsByItself => Self::wrong(StatusCode::CONFLICT, "PST-HUB-0009"),
+            AlarmError::Store(error) => error.into(),
+            AlarmError::Evidence(error) => CommitError::from(error).into(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod guard;
 mod limit;
 mod pages;
 mod probe;
+mod routes;
 mod serve;
 mod session;
 mod text;
@@ -26,9 +27,9 @@ mod web;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
 
 pub use probe::GAUGES;
+pub use routes::ROUTES;
 pub use serve::serve;
 pub use web::{BuildInfo, WebConfig};
 
@@ -37,28 +38,11 @@ use web::Web;
 /// Longest form, bytes.
 const FORM_CAP: usize = 64 * 1024;
 
-/// All routes.
+/// All routes, with what is around every request.
 pub fn router(config: WebConfig) -> Router {
     let web = Web::new(config);
-    let pages = Router::new()
-        .route("/", get(pages::start))
-        .route("/anmelden", get(pages::sign_in::form).post(pages::sign_in::submit))
-        .route("/abmelden", post(pages::sign_in::leave))
-        .route("/nachrichten", get(pages::messages::list))
-        .route("/nachrichten/{tenant}/{id}", get(pages::message::show))
-        .route("/nachrichten/{tenant}/{id}/original", get(download::page_original))
-        .route("/nachrichten/{tenant}/{id}/teile/{n}", get(download::page_part))
-        .route("/nachrichten/{tenant}/{id}/anhaenge.zip", get(download::page_zip))
-        .route("/betrieb", get(pages::operator::show))
-        .route("/hilfe", get(pages::help));
-    let machines = Router::new()
-        .route("/health/live", get(probe::live))
-        .route("/health/ready", get(probe::ready))
-        .route("/metrics", get(probe::metrics))
-        .route("/static/{digest}/{*name}", get(assets::file));
-    pages
-        .merge(machines)
-        .nest("/api/v1", api::routes())
+    routes::all()
+        // Handed-in messages are streamed under the hub's own cap: they are no form.
         .layer(DefaultBodyLimit::max(FORM_CAP))
         .layer(middleware::from_fn_with_state(web.clone(), guard::around))
         .with_state(web)

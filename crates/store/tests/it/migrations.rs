@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use poststelle_store::{Db, DbConfig, Scope, migrate, tenants};
+use poststelle_store::{Db, DbConfig, Scope, StoreError, migrate, tenants};
+use sqlx::{AnyPool, AssertSqlSafe};
 
 use crate::bed;
 
@@ -74,6 +75,33 @@ async fn ended_in_the_middle_leaves_nothing() {
             "{}",
             empty.name
         );
+    }
+}
+
+/// Nodes of the version before go on beside new ones; nobody goes back, and nobody works on what is further ahead.
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    for empty in bed::empties().await {
+        let db = open(&empty.owner).await;
+        let check = async || migrate::check(migrate::current(&db).await.unwrap());
+        assert!(matches!(check().await, Err(StoreError::Older { have: 0, .. })), "{}", empty.name);
+        migrate::migrate(&db, empty.role.as_deref()).await.unwrap();
+        assert!(check().await.is_ok(), "{}", empty.name);
+        let pool = AnyPool::connect(&empty.owner).await.unwrap();
+        for ahead in [1, 2] {
+            let newer = migrate::wanted() + ahead;
+            let insert = format!("INSERT INTO schema_migrations (version, at) VALUES ({newer}, 0)");
+            sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap();
+            assert_eq!(check().await.is_ok(), ahead == 1, "{}: {ahead} ahead", empty.name);
+            let refused = migrate::migrate(&db, empty.role.as_deref()).await;
+            let known = migrate::wanted();
+            assert!(
+                matches!(refused, Err(StoreError::Newer { have, known: k }) if have == newer && k == known),
+                "{}: {refused:?}",
+                empty.name
+            );
+        }
+        assert_eq!(migrate::current(&db).await.unwrap(), migrate::wanted() + 2, "{}", empty.name);
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use poststelle_model::part::Encoding;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, AlarmId, ChannelKind, DeliveryState, Fault, Part, PrincipalId, Reason, ReceiptId, Role,
-    Subject,
+    AdministrationId, AlarmId, ChannelKind, DeliveryState, DeskId, Fault, MailboxId, Part, PrincipalId,
+    Reason, ReceiptId, Role, Subject,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::messages::{Inspection, Receipt};
@@ -291,6 +291,61 @@ async fn pages_go_on_where_the_last_ended() {
         let page = desk::page(&mut tx, tenant, desk, None, 10).await.unwrap();
         let rest = desk::page(&mut tx, tenant, desk, Some(page[9].item.delivery), 100).await.unwrap();
         assert!(page.iter().chain(&rest).map(|l| &l.item).eq(items.iter().rev()), "{}", bed.name);
+    }
+}
+
+#[tokio::test]
+async fn a_page_within_boxes_and_desks_costs_two_statements() {
+    for bed in bed::databases().await {
+        let (tenant, first, desk) = bed::tenant(&bed.db, "adorf").await;
+        let (second, third) = (MailboxId::new(&TestIds), MailboxId::new(&TestIds));
+        let of = |i: usize| [first, second, third][i % 3];
+        let new: Vec<_> = (0..30).map(|i| bed::message(tenant, of(i), "", "x")).collect();
+        let mut deliveries = Vec::new();
+        for m in &new {
+            deliveries.push(bed::delivery(tenant, m.message.id, desk));
+        }
+        let mut other = bed::delivery(tenant, new[0].message.id, DeskId::new(&TestIds));
+        other.state = DeliveryState::Parked;
+        deliveries.push(other);
+        let item = desk::DeskItem {
+            tenant,
+            delivery: deliveries[2].id,
+            desk,
+            message: new[2].message.id,
+            state: "new".to_owned(),
+            owner: String::new(),
+            due_at: poststelle_model::Timestamp(0),
+            urgent: false,
+            created_at: THEN,
+            version: 1,
+        };
+        let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
+        messages::insert(&mut tx, &new).await.unwrap();
+        messages::insert_deliveries(&mut tx, &deliveries).await.unwrap();
+        desk::insert(&mut tx, &[item]).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let mut tx = bed.db.read(Scope::Tenant(tenant)).await.unwrap();
+        let before = bed.db.statements();
+        let lines =
+            messages::page_within(&mut tx, tenant, &[first, second], &[desk], None, 100).await.unwrap();
+        let ids: Vec<_> = lines.iter().map(|l| l.id).collect();
+        let states = messages::states(&mut tx, tenant, &ids).await.unwrap();
+        assert_eq!(bed.db.statements() - before, 2, "{}", bed.name);
+        // Two boxes of three, and the one message of the third box that lies on the desk.
+        let expected: Vec<_> =
+            (0..30).rev().filter(|i| i % 3 < 2 || *i == 2).map(|i| new[i].message.id).collect();
+        assert_eq!(ids, expected, "{}", bed.name);
+        assert_eq!(states[&new[1].message.id], [DeliveryState::Planned]);
+        let mut both = states[&new[0].message.id].clone();
+        both.sort_by_key(|s| s.as_str());
+        assert_eq!(both, [DeliveryState::Parked, DeliveryState::Planned]);
+        // Pages go on, and whoever sees nothing gets nothing.
+        let rest = messages::page_within(&mut tx, tenant, &[second], &[], Some(ids[10]), 3).await.unwrap();
+        assert!(rest.len() == 3 && rest.iter().all(|l| l.id < ids[10]), "{}", bed.name);
+        assert!(messages::page_within(&mut tx, tenant, &[], &[], None, 9).await.unwrap().is_empty());
+        assert!(messages::states(&mut tx, tenant, &[]).await.unwrap().is_empty());
     }
 }
 

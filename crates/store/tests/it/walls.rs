@@ -66,59 +66,89 @@ async fn a_scope_is_never_left_by_mistake() {
     }
 }
 
-/// What the application role sees and changes by hand-written SQL, past the functions of the store.
+/// Tables with rows of tenants, as the database itself tells: (table, column with the tenant, all columns with types).
+async fn tenant_tables(pool: &AnyPool) -> Vec<(String, String, Vec<(String, String)>)> {
+    let statement = "SELECT c.table_name::text, c.column_name::text, c.data_type::text FROM information_schema.columns c \
+        JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
+        WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY c.table_name, c.ordinal_position";
+    let mut tables: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for row in sqlx::query(statement).fetch_all(pool).await.unwrap() {
+        let (table, column) = (row.get::<String, _>(0), (row.get::<String, _>(1), row.get::<String, _>(2)));
+        match tables.last_mut() {
+            Some((last, columns)) if *last == table => columns.push(column),
+            _ => tables.push((table, vec![column])),
+        }
+    }
+    let by_tenant = |(table, columns): (String, Vec<(String, String)>)| {
+        let column = if table == "tenants" { "id" } else { "tenant_id" };
+        columns.iter().any(|c| c.0 == column).then(|| (table, column.to_owned(), columns))
+    };
+    tables.into_iter().filter_map(by_tenant).collect()
+}
+
+/// A statement in a scope, in a transaction that is taken back unless `keep`: rows touched, or the refusal.
+async fn raw(pool: &AnyPool, scope: &str, statement: &str, keep: bool) -> Result<u64, String> {
+    let mut tx = pool.begin().await.unwrap();
+    let set = format!("SELECT set_config('app.tenant', '{scope}', true)");
+    sqlx::query(AssertSqlSafe(set)).execute(&mut *tx).await.unwrap();
+    let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *tx).await;
+    if keep {
+        tx.commit().await.unwrap()
+    } else {
+        tx.rollback().await.unwrap()
+    }
+    done.map(|d| d.rows_affected()).map_err(|e| e.to_string())
+}
+
+/// What the application role sees and changes by hand-written SQL, past the functions of the store: in every table
+/// that has rows of tenants, as the database tells it.
 #[tokio::test]
 async fn row_level_security_holds_against_raw_statements() {
     for bed in bed::databases().await.into_iter().filter(|b| b.name == "postgres") {
         let [a, b] = two(&bed).await;
         let pool = AnyPool::connect(&bed.url).await.unwrap();
-        let count = async |scope: Option<String>, statement: String| {
-            let mut tx = pool.begin().await.unwrap();
-            if let Some(scope) = scope {
-                let set = format!("SELECT set_config('app.tenant', '{scope}', true)");
-                sqlx::query(AssertSqlSafe(set)).execute(&mut *tx).await.unwrap();
+        let tables = tenant_tables(&pool).await;
+        assert_eq!(tables.len(), sql::TENANT_TABLES.len() + 1, "{tables:?}");
+        for (table, column, columns) in &tables {
+            let row = |tenant: &str| {
+                let value = |(name, kind): &(String, String)| match kind.as_str() {
+                    _ if name == column => format!("'{tenant}'"),
+                    "text" => "gen_random_uuid()::text".to_owned(),
+                    "bigint" => "0".to_owned(),
+                    other => panic!("{table}.{name} is {other}"),
+                };
+                let values: Vec<String> = columns.iter().map(value).collect();
+                format!("INSERT INTO {table} VALUES ({})", values.join(", "))
+            };
+            if table != "tenants" {
+                for tenant in [a, b] {
+                    raw(&pool, "*", &row(&tenant.to_string()), true).await.unwrap();
+                }
             }
-            sqlx::query(AssertSqlSafe(statement)).fetch_one(&mut *tx).await.unwrap().get::<i64, _>(0)
-        };
-        let filled = [
-            "mailboxes",
-            "desk_tenants",
-            "messages",
-            "message_keys",
-            "message_mailboxes",
-            "deliveries",
-            "evidence",
-            "alarms",
-        ];
-        for table in sql::TENANT_TABLES {
-            let all = format!("SELECT COUNT(*) FROM {table}");
-            let theirs = format!("SELECT COUNT(*) FROM {table} WHERE tenant_id = '{b}'");
-            let expected = i64::from(filled.contains(table));
-            assert_eq!(count(None, all.clone()).await, 0, "{table} without a scope");
-            assert_eq!(count(Some(String::new()), all.clone()).await, 0, "{table} with an empty scope");
-            assert_eq!(count(Some(a.to_string()), all.clone()).await, expected, "{table} of one tenant");
-            assert_eq!(count(Some(a.to_string()), theirs).await, 0, "{table} of another tenant");
-            assert_eq!(count(Some("*".to_owned()), all).await, 2 * expected, "{table} for the house");
-        }
-        // Changing and removing: the rows are not there. Adding and moving: refused.
-        for (statement, refused) in [
-            (format!("UPDATE messages SET sha256 = 'x' WHERE tenant_id = '{b}'"), false),
-            (format!("DELETE FROM evidence WHERE tenant_id = '{b}'"), false),
-            ("DELETE FROM alarms".to_owned(), false),
-            (format!("INSERT INTO mailboxes VALUES ('{b}', 'x', 'x', 1, 0, 1)"), true),
-            (format!("UPDATE messages SET tenant_id = '{b}'"), true),
-        ] {
-            let mut tx = pool.begin().await.unwrap();
-            let set = format!("SELECT set_config('app.tenant', '{a}', true)");
-            sqlx::query(AssertSqlSafe(set)).execute(&mut *tx).await.unwrap();
-            let result = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut *tx).await;
-            if refused {
-                assert!(result.unwrap_err().to_string().contains("row-level security"), "{statement}");
-            } else {
-                let own = u64::from(statement == "DELETE FROM alarms");
-                assert_eq!(result.unwrap().rows_affected(), own, "{statement}");
+            let forced = format!(
+                "SELECT COUNT(*) FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid WHERE c.relname = '{table}' \
+                 AND c.relrowsecurity AND c.relforcerowsecurity AND p.polcmd = '*' AND p.polpermissive"
+            );
+            let forced: i64 = sqlx::query(AssertSqlSafe(forced)).fetch_one(&pool).await.unwrap().get(0);
+            assert_eq!(forced, 1, "{table} has one policy, for everything, for its owner too");
+            let (all, own) = (format!("SELECT 1 FROM {table}"), a.to_string());
+            assert_eq!(raw(&pool, "", &all, false).await, Ok(0), "{table} with an empty scope");
+            let seen = raw(&pool, &own, &all, false).await.unwrap();
+            assert!(seen > 0, "{table} of one tenant");
+            let theirs = format!("{all} WHERE {column} <> '{a}'");
+            assert_eq!(raw(&pool, &own, &theirs, false).await, Ok(0), "{table} of another tenant");
+            let house = raw(&pool, "*", &theirs, false).await.unwrap();
+            assert!(house > 0, "{table} for the house");
+            // Changing and removing: the rows are not there. Adding and moving: refused.
+            let update = format!("UPDATE {table} SET {column} = {column} WHERE {column} = '{b}'");
+            assert_eq!(raw(&pool, &own, &update, false).await, Ok(0), "{update}");
+            let delete = format!("DELETE FROM {table} WHERE {column} = '{b}'");
+            assert_eq!(raw(&pool, &own, &delete, false).await, Ok(0), "{delete}");
+            assert_eq!(raw(&pool, &own, &format!("DELETE FROM {table}"), false).await, Ok(seen), "{table}");
+            for statement in [row(&b.to_string()), format!("UPDATE {table} SET {column} = 'x'")] {
+                let refused = raw(&pool, &own, &statement, false).await.unwrap_err();
+                assert!(refused.contains("row-level security"), "{statement}: {refused}");
             }
-            tx.rollback().await.unwrap();
         }
         // The owner of the tables is no exception, and the scope ends with the transaction.
         let owner = AnyPool::connect(

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use poststelle_hub::people::SignedIn;
 use poststelle_hub::routing::Explanation;
 use poststelle_hub::texts;
-use poststelle_hub::view::{MessageView, TimelineLine, Waiting};
+use poststelle_hub::view::{DeliveryView, ListLine, MessageView, TimelineLine, Waiting};
 use poststelle_model::{MessageId, Part, Reason, TenantId};
-use poststelle_store::messages::{Delivery, Inspection, Line};
+use poststelle_store::messages::Inspection;
 use serde::{Deserialize, Serialize};
 
 use crate::download::{MessagePath, ids};
@@ -54,6 +54,8 @@ struct Summary {
     envelope_sender: String,
     urgent: bool,
     attachments: i64,
+    /// One for each delivery.
+    states: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +122,9 @@ struct DeliveryOut {
     reason: Option<Reason>,
     sentence: String,
     who: String,
+    /// Can it be set going again? Then name this `version`.
+    resumable: bool,
+    version: i64,
     foreign_id: String,
     attempts: i64,
     next_attempt: Option<String>,
@@ -172,7 +177,7 @@ pub(crate) async fn list(
     let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
     let lines = web.hub().message_page(&signed.access, tenant, before, limit).await?;
     let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
-    let next = lines.last().filter(|_| full).map(|l| l.id.to_string());
+    let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());
     Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
 }
 
@@ -199,7 +204,7 @@ pub(crate) async fn timeline(
     Ok(Json(body).into_response())
 }
 
-fn summary(line: Line) -> Summary {
+fn summary(ListLine { line, states }: ListLine) -> Summary {
     Summary {
         tenant: line.tenant.to_string(),
         id: line.id.to_string(),
@@ -214,6 +219,7 @@ fn summary(line: Line) -> Summary {
         envelope_sender: line.envelope_sender,
         urgent: line.urgent,
         attachments: line.attachments,
+        states: states.into_iter().map(poststelle_model::DeliveryState::as_str).collect(),
     }
 }
 
@@ -247,11 +253,7 @@ fn whole(view: MessageView) -> Whole {
         explanation: view.explanation,
         parts: view.parts,
         more_parts: view.more_parts,
-        deliveries: view
-            .deliveries
-            .into_iter()
-            .map(|d| delivery(d.delivery, d.target, d.state, d.sentence, d.who))
-            .collect(),
+        deliveries: view.deliveries.into_iter().map(delivery).collect(),
         receipts: view
             .receipts
             .into_iter()
@@ -285,23 +287,20 @@ fn inspection(i: Inspection) -> InspectionOut {
     }
 }
 
-fn delivery(
-    d: Delivery,
-    target_name: String,
-    state_name: String,
-    sentence: String,
-    who: String,
-) -> DeliveryOut {
+fn delivery(view: DeliveryView) -> DeliveryOut {
+    let d = view.delivery;
     DeliveryOut {
         id: d.id.to_string(),
         rule: d.rule.map(|r| r.to_string()),
         target: d.target.to_string(),
-        target_name,
+        target_name: view.target,
         state: d.state.as_str(),
-        state_name,
+        state_name: view.state,
         reason: d.reason,
-        sentence,
-        who,
+        sentence: view.sentence,
+        who: view.who,
+        resumable: view.resumable,
+        version: d.version,
         foreign_id: d.foreign_id,
         attempts: d.attempts,
         next_attempt: time(d.next_attempt),

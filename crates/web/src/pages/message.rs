@@ -13,7 +13,7 @@ use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
 use serde::Deserialize;
 
 use super::messages::{colour, standing};
-use super::{Frame, Refresh, page};
+use super::{Frame, Refresh, page, resume};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
 use crate::error::Refusal;
 use crate::session::Person;
@@ -53,6 +53,8 @@ struct MessagePage {
     here: String,
     toggle: String,
     poll: String,
+    /// What became of what the person just did; empty = nothing was done.
+    notice: String,
 }
 
 struct Fact {
@@ -89,6 +91,8 @@ struct Handover {
     colour: &'static str,
     since: String,
     next: String,
+    /// Where a person sets it going again; empty = not for these hands, or nothing waits.
+    resume: String,
 }
 
 struct Slip {
@@ -114,6 +118,8 @@ struct Placed {
 pub(crate) struct Wanted {
     #[serde(default)]
     auto: String,
+    #[serde(default)]
+    hinweis: String,
 }
 
 /// `GET /nachrichten/{tenant}/{id}`.
@@ -128,11 +134,7 @@ pub(crate) async fn show(
     let body = read_body(&web, &view).await;
     let base = format!("/nachrichten/{tenant}/{id}");
     let refresh = Refresh::new(&base, &wanted.auto);
-    let subject = match view.inspection.as_ref().map(|i| text::line(&i.subject, 300)) {
-        Some(subject) if !subject.is_empty() => subject,
-        Some(_) => "(ohne Betreff)".to_owned(),
-        None => "(noch nicht geprüft)".to_owned(),
-    };
+    let subject = subject(&view);
     let states: Vec<DeliveryState> = view.deliveries.iter().map(|d| d.delivery.state).collect();
     let (state, colour) = standing(view.inspection.is_some(), &states);
     let template = MessagePage {
@@ -169,14 +171,27 @@ pub(crate) async fn show(
         clearing: view.explanation.clearing,
         processed: view.inspection.is_some(),
         receipts: receipts(&view),
-        deliveries: view.deliveries.into_iter().map(handover).collect(),
+        deliveries: view.deliveries.into_iter().map(|d| handover(d, view.handles, &base)).collect(),
         waiting: view.waiting,
         here: refresh.here,
         toggle: refresh.toggle,
         poll: refresh.poll,
+        notice: match wanted.hinweis.as_str() {
+            word @ ("fortgesetzt" | "unveraendert") => texts::say(&format!("notice-{word}"), &[]),
+            _ => String::new(),
+        },
         base,
     };
     Ok(page(StatusCode::OK, &template))
+}
+
+/// The subject as shown.
+pub(crate) fn subject(view: &MessageView) -> String {
+    match view.inspection.as_ref().map(|i| text::line(&i.subject, 300)) {
+        Some(subject) if !subject.is_empty() => subject,
+        Some(_) => "(ohne Betreff)".to_owned(),
+        None => "(noch nicht geprüft)".to_owned(),
+    }
 }
 
 fn fact(key: &'static str, value: impl Into<String>) -> Fact {
@@ -356,9 +371,10 @@ fn placed(view: &MessageView) -> Vec<Placed> {
         .collect()
 }
 
-fn handover(view: DeliveryView) -> Handover {
+fn handover(view: DeliveryView, handles: bool, base: &str) -> Handover {
     let d = &view.delivery;
     Handover {
+        resume: if handles && view.resumable { resume::path(base, d.id) } else { String::new() },
         colour: colour(d.state),
         since: d.changed_at.berlin(),
         next: if d.state.is_open() && d.next_attempt > Timestamp(0) && d.next_attempt < Timestamp::NEVER {

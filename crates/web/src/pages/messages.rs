@@ -6,10 +6,10 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use poststelle_hub::texts;
+use poststelle_hub::view::ListLine;
 use poststelle_model::{DeliveryState, Direction, MessageId, TenantId};
-use poststelle_store::messages::{self as rows, Line};
+use poststelle_store::messages::Line;
 use poststelle_store::tenants::Tenant;
-use poststelle_store::{Scope, StoreError};
 use serde::Deserialize;
 
 use super::{Frame, Refresh, page};
@@ -94,12 +94,12 @@ pub(crate) async fn list(
             None => first.clone(),
         };
         if let Some(last) = found.last().filter(|_| more) {
-            older = format!("{first}&vor={}", last.id);
+            older = format!("{first}&vor={}", last.line.id);
         }
         if before.is_some() {
             newest = first;
         }
-        lines = in_words(&web, tenant.id, found).await?;
+        lines = found.into_iter().map(in_words).collect();
     }
     // Older pages do not change.
     let refresh = Refresh::new(&here, if before.is_none() { &asked.auto } else { "" });
@@ -133,32 +133,25 @@ fn choose<'a>(tenants: &'a [Tenant], asked: &str) -> Result<Option<&'a Tenant>, 
     tenants.iter().find(|t| t.id == id).map(Some).ok_or_else(Refusal::not_found)
 }
 
-async fn in_words(web: &Web, tenant: TenantId, lines: Vec<Line>) -> Result<Vec<Row>, StoreError> {
-    let mut tx = web.hub().db().read(Scope::Tenant(tenant)).await?;
-    let mut out = Vec::with_capacity(lines.len());
-    for line in lines {
-        let states: Vec<DeliveryState> =
-            rows::deliveries(&mut tx, tenant, line.id).await?.iter().map(|d| d.state).collect();
-        let (state, colour) = standing(line.processed, &states);
-        out.push(Row {
-            href: format!("/nachrichten/{tenant}/{}", line.id),
-            id: line.id.to_string(),
-            when: line.accepted_at.in_berlin("%d.%m.%Y, %H:%M Uhr"),
-            machine_time: line.accepted_at.rfc3339(),
-            sender: sender(&line),
-            subject: match text::line(&line.subject, 200) {
-                subject if !subject.is_empty() => subject,
-                _ if line.processed => "(ohne Betreff)".to_owned(),
-                _ => "(noch nicht geprüft)".to_owned(),
-            },
-            attachments: line.attachments,
-            urgent: line.urgent,
-            out: line.direction == Direction::Out,
-            state,
-            colour,
-        });
+fn in_words(ListLine { line, states }: ListLine) -> Row {
+    let (state, colour) = standing(line.processed, &states);
+    Row {
+        href: format!("/nachrichten/{}/{}", line.tenant, line.id),
+        id: line.id.to_string(),
+        when: line.accepted_at.in_berlin("%d.%m.%Y, %H:%M Uhr"),
+        machine_time: line.accepted_at.rfc3339(),
+        sender: sender(&line),
+        subject: match text::line(&line.subject, 200) {
+            subject if !subject.is_empty() => subject,
+            _ if line.processed => "(ohne Betreff)".to_owned(),
+            _ => "(noch nicht geprüft)".to_owned(),
+        },
+        attachments: line.attachments,
+        urgent: line.urgent,
+        out: line.direction == Direction::Out,
+        state,
+        colour,
     }
-    Ok(out)
 }
 
 fn sender(line: &Line) -> String {

@@ -5,6 +5,7 @@
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
+pub(crate) mod resume;
 pub(crate) mod sign_in;
 
 use askama::Template;
@@ -12,11 +13,19 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 
 use crate::assets;
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::web::Web;
+
+/// A form with nothing in it but the session's token.
+#[derive(Deserialize)]
+pub(crate) struct OwnForm {
+    #[serde(default)]
+    pub(crate) csrf: String,
+}
 
 /// What surrounds every page.
 pub(crate) struct Frame {

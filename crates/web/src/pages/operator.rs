@@ -7,15 +7,17 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::State;
+use axum::Form;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use poststelle_hub::health::{Component, Trouble};
+use poststelle_hub::status::{StatusView, can_acknowledge};
 use poststelle_hub::texts;
-use poststelle_hub::view::StatusView;
-use poststelle_model::{ChannelKind, Direction, Fault, Reason, TenantId, Timestamp};
 
-use super::{Frame, page};
+use poststelle_model::{AlarmId, ChannelKind, Direction, Fault, Reason, TenantId, Timestamp, Who};
+
+use super::{Frame, OwnForm, page};
 use crate::error::Refusal;
 use crate::session::{Person, operator, token_of};
 use crate::text;
@@ -28,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[template(path = "operator.html")]
 struct OperatorPage {
     frame: Frame,
+    csrf: String,
     troubles: Vec<Note>,
     alarms: Vec<Note>,
     lanes: Vec<Note>,
@@ -48,6 +51,8 @@ pub(crate) struct Note {
     pub(crate) since: String,
     pub(crate) who: String,
     pub(crate) code: String,
+    /// Where a person says that they took note; empty = it ends by itself.
+    pub(crate) acknowledge: String,
 }
 
 struct Queue {
@@ -91,24 +96,25 @@ pub(crate) async fn show(State(web): State<Web>, headers: HeaderMap, uri: Uri) -
     Ok(page(StatusCode::OK, &in_words(&web, &person, &status, remembered)))
 }
 
+/// `POST /betrieb/alarme/{alarm}/kenntnis`: ends an alarm that does not end by itself. Once more changes nothing.
+pub(crate) async fn acknowledge(
+    State(web): State<Web>,
+    person: Person,
+    Path(alarm): Path<String>,
+    Form(fields): Form<OwnForm>,
+) -> Result<Redirect, Refusal> {
+    person.check_csrf(&fields.csrf)?;
+    operator(&person.signed)?;
+    let alarm: AlarmId = alarm.parse().map_err(|_| Refusal::not_found())?;
+    web.hub().acknowledge(alarm, &Who::Principal { id: person.signed.access.principal }).await?;
+    Ok(Redirect::to("/betrieb"))
+}
+
 /// The status, or what this node knows by itself when the database does not answer in time.
 pub(crate) async fn status(web: &Web) -> StatusView {
     let mut view = match tokio::time::timeout(PATIENCE, web.hub().status()).await {
         Ok(view) => view,
-        Err(_) => {
-            let mut channels: Vec<(String, String)> = web
-                .hub()
-                .channels()
-                .map(|c| (c.describe().title.to_owned(), c.describe().name.to_owned()))
-                .collect();
-            channels.sort();
-            StatusView {
-                troubles: web.hub().health().troubles(),
-                channels,
-                blind: true,
-                ..StatusView::default()
-            }
-        }
+        Err(_) => web.hub().blind_status(),
     };
     // Even before the watch notices it.
     if view.blind && !view.troubles.iter().any(|(c, _)| *c == Component::Database) {
@@ -126,22 +132,8 @@ pub(crate) fn note(about: String, reason: &Reason, since: Timestamp) -> Note {
         since: since.berlin(),
         who: texts::who_acts(reason.fault),
         code: reason.code.as_str().to_owned(),
+        acknowledge: String::new(),
     }
-}
-
-/// The target of a lane (`<tenant>/mail:<domain>`, `<tenant>/connector:<id>`) in words.
-fn target(lane: &str, name: impl Fn(TenantId) -> String) -> String {
-    let (tenant, target) = match lane.split_once('/') {
-        Some((tenant, target)) => (tenant.parse().ok().map(name), target),
-        None => (None, lane),
-    };
-    let words = match target.split_once(':') {
-        Some(("mail", domain)) => format!("„E-Mail an {domain}“"),
-        Some(("connector", id)) => format!("„Übergabeziel {id}“"),
-        _ => format!("„{target}“"),
-    };
-    let words = text::line(&words, 300);
-    tenant.map_or_else(|| words.clone(), |tenant| format!("{words} ({tenant})"))
 }
 
 fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -> OperatorPage {
@@ -156,31 +148,41 @@ fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -
     let alarms = status
         .alarms
         .iter()
-        .map(|a| match &a.reason {
-            Some(reason) => note(name(a.tenant), reason, a.raised_at),
-            None => Note {
-                about: name(a.tenant),
-                sentence: text::line(&a.topic, 200),
-                since: a.raised_at.berlin(),
-                who: texts::who_acts(Fault::Operator),
-                code: String::new(),
-            },
+        .map(|a| {
+            let mut note = match &a.reason {
+                Some(reason) => note(name(a.tenant), reason, a.raised_at),
+                None => Note {
+                    about: name(a.tenant),
+                    sentence: text::line(&a.topic, 200),
+                    since: a.raised_at.berlin(),
+                    who: texts::who_acts(Fault::Operator),
+                    code: String::new(),
+                    acknowledge: String::new(),
+                },
+            };
+            if can_acknowledge(&a.topic) {
+                note.acknowledge = format!("/betrieb/alarme/{}/kenntnis", a.id);
+            }
+            note
         })
         .collect();
-    let lanes = web
-        .hub()
-        .health()
-        .open_lanes()
-        .into_iter()
-        .map(|(lane, until, reason)| {
-            let target = target(&lane, name);
-            let args = [("lane", target.as_str()), ("until", &until.berlin())];
+    let lanes = status
+        .lanes
+        .iter()
+        .map(|lane| {
+            let target = text::line(&lane.target, 300);
+            let target = lane.tenant.map_or_else(|| target.clone(), |t| format!("{target} ({})", name(t)));
+            let reason = lane.reason.as_ref();
             Note {
-                sentence: texts::say("PST-HUB-0005", &args),
+                sentence: texts::say(
+                    "PST-HUB-0005",
+                    &[("lane", target.as_str()), ("until", &lane.until.berlin())],
+                ),
                 about: target,
-                since: reason.as_ref().map(texts::sentence).unwrap_or_default(),
-                who: reason.as_ref().map(|r| texts::who_acts(r.fault)).unwrap_or_default(),
+                since: reason.map(texts::sentence).unwrap_or_default(),
+                who: reason.map(|r| texts::who_acts(r.fault)).unwrap_or_default(),
                 code: reason.map(|r| r.code.as_str().to_owned()).unwrap_or_default(),
+                acknowledge: String::new(),
             }
         })
         .collect();
@@ -225,6 +227,7 @@ fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -
         .collect();
     OperatorPage {
         frame: Frame::new("Betrieb", "/betrieb", Some(person)),
+        csrf: person.signed.csrf.clone(),
         troubles,
         alarms,
         lanes,

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_hub::texts;
 use serde::Deserialize;
 
-use super::{Frame, page};
+use super::{Frame, OwnForm, page};
 use crate::error::Refusal;
 use crate::guard;
 use crate::session::{Person, cookie};
@@ -54,13 +54,6 @@ pub(crate) struct Fields {
     password: String,
     #[serde(default)]
     weiter: String,
-}
-
-/// Form of the sign-out button.
-#[derive(Deserialize)]
-pub(crate) struct Leave {
-    #[serde(default)]
-    csrf: String,
 }
 
 /// A path of this house, or the start page. Browsers read `\` as `/` and drop tabs and line ends.
@@ -164,7 +157,7 @@ pub(crate) async fn submit(
 pub(crate) async fn leave(
     State(web): State<Web>,
     person: Person,
-    Form(fields): Form<Leave>,
+    Form(fields): Form<OwnForm>,
 ) -> Result<Response, Refusal> {
     person.check_csrf(&fields.csrf)?;
     web.forget_operator(&person.token);

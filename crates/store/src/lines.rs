@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! Lists of messages: pages of lines, newest first, and how the deliveries on a page stand.
+//!
+//! Guarantees: a page costs two statements, whatever is on it and however little of it somebody may see.
+
+use std::collections::HashMap;
+
+use poststelle_model::{
+    ChannelKind, DeliveryState, DeskId, Direction, MailboxId, MessageId, TenantId, Timestamp,
+};
+use sqlx::any::AnyRow;
+
+use crate::bulk::{Value, args, list};
+use crate::db::{StoreError, Tx, int, parse, text};
+use crate::messages::channel;
+use crate::sql;
+
+/// A line of the message list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: MessageId,
+    /// In or out.
+    pub direction: Direction,
+    /// Channel.
+    pub channel: ChannelKind,
+    /// Bytes.
+    pub size: i64,
+    /// Envelope sender.
+    pub envelope_sender: String,
+    /// Accepted.
+    pub accepted_at: Timestamp,
+    /// Subject; empty before processing.
+    pub subject: String,
+    /// Author's display name.
+    pub sender_name: String,
+    /// Author's address.
+    pub sender_address: String,
+    /// Urgent.
+    pub urgent: bool,
+    /// Has been processed.
+    pub processed: bool,
+    /// Number of attachments.
+    pub attachments: i64,
+}
+
+/// Sorts after every id under any collation ("~" would come first under most national ones).
+pub(crate) const AFTER_ALL_IDS: &str = "z";
+
+/// One page of a tenant's messages, newest first, older than `before` (`None` = from the newest).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page(
+    tx: &mut Tx,
+    tenant: TenantId,
+    before: Option<MessageId>,
+    limit: i64,
+) -> Result<Vec<Line>, StoreError> {
+    tx.allow(tenant)?;
+    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
+    let rows = tx.all(sql::MESSAGE_PAGE, args![tenant, before, limit.clamp(1, 500)]).await?;
+    lines(tenant, &rows)
+}
+
+/// As [`page`], of the messages that lie in one of `boxes` or on one of `desks`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page_within(
+    tx: &mut Tx,
+    tenant: TenantId,
+    boxes: &[MailboxId],
+    desks: &[DeskId],
+    before: Option<MessageId>,
+    limit: i64,
+) -> Result<Vec<Line>, StoreError> {
+    tx.allow(tenant)?;
+    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
+    let width = boxes.len().max(desks.len()).next_power_of_two();
+    let mut args = args![tenant, before, limit.clamp(1, 500)];
+    args.extend(boxes.iter().map(|b| Value::from(*b)));
+    args.resize(3 + width, Value::from(""));
+    args.extend(desks.iter().map(|d| Value::from(*d)));
+    args.resize(3 + 2 * width, Value::from(""));
+    let rows = tx.all_text(page_within_sql(width), args).await?;
+    lines(tenant, &rows)
+}
+
+pub(crate) fn page_within_sql(width: usize) -> String {
+    let within = format!(
+        "id < $2 AND (EXISTS (SELECT 1 FROM message_mailboxes b WHERE b.tenant_id = messages.tenant_id \
+         AND b.message_id = messages.id AND b.mailbox_id IN {}) \
+         OR EXISTS (SELECT 1 FROM desk_items d WHERE d.tenant_id = messages.tenant_id \
+         AND d.message_id = messages.id AND d.desk_id IN {}))",
+        list(4, width),
+        list(4 + width, width)
+    );
+    sql::MESSAGE_PAGE.replace("id < $2", &within)
+}
+
+/// States of the deliveries of many messages; a message without deliveries is absent.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn states(
+    tx: &mut Tx,
+    tenant: TenantId,
+    messages: &[MessageId],
+) -> Result<HashMap<MessageId, Vec<DeliveryState>>, StoreError> {
+    tx.allow(tenant)?;
+    let mut states: HashMap<MessageId, Vec<DeliveryState>> = HashMap::with_capacity(messages.len());
+    for chunk in messages.chunks(256) {
+        let width = chunk.len().next_power_of_two();
+        let mut args = args![tenant];
+        args.extend(chunk.iter().map(|m| Value::from(*m)));
+        args.resize(1 + width, Value::from(""));
+        for r in tx.all_text(states_sql(width), args).await? {
+            let word = text(&r, 1)?;
+            let state = DeliveryState::parse(&word)
+                .ok_or(StoreError::Corrupt { what: "deliveries.state", value: word })?;
+            states.entry(parse(&r, 0, "deliveries.message_id")?).or_default().push(state);
+        }
+    }
+    Ok(states)
+}
+
+pub(crate) fn states_sql(width: usize) -> String {
+    let list = list(2, width);
+    format!("SELECT message_id, state FROM deliveries WHERE tenant_id = $1 AND message_id IN {list}")
+}
+
+fn lines(tenant: TenantId, rows: &[AnyRow]) -> Result<Vec<Line>, StoreError> {
+    rows.iter()
+        .map(|r| {
+            let transport: poststelle_model::message::Transport =
+                serde_json::from_str(&text(r, 4)?).unwrap_or_default();
+            Ok(Line {
+                tenant,
+                id: parse(r, 0, "messages.id")?,
+                direction: Direction::parse(&text(r, 1)?),
+                channel: channel(&text(r, 2)?)?,
+                size: int(r, 3)?,
+                envelope_sender: transport.sender,
+                accepted_at: Timestamp(int(r, 5)?),
+                subject: text(r, 6)?,
+                sender_name: text(r, 7)?,
+                sender_address: text(r, 8)?,
+                urgent: int(r, 9)? != 0,
+                processed: int(r, 10)? > 0,
+                attachments: int(r, 11)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! All routes: one table, from which the router is built and against which the wall is tested.
+
+use axum::Router;
+use axum::routing::MethodRouter;
+
+use crate::api::{intake, log, read, resume, status};
+use crate::web::Web;
+use crate::{assets, download, pages, probe};
+
+macro_rules! routes {
+    ($($path:literal => $($method:ident $handler:path),+;)+) => {
+        /// Every route: method and path.
+        pub const ROUTES: &[(&str, &str)] = &[$($((stringify!($method), $path)),+),+];
+
+        /// The router of all of them.
+        pub(crate) fn all() -> Router<Web> {
+            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
+        }
+    };
+}
+
+routes! {
+    "/" => get pages::start;
+    "/anmelden" => get pages::sign_in::form, post pages::sign_in::submit;
+    "/abmelden" => post pages::sign_in::leave;
+    "/nachrichten" => get pages::messages::list;
+    "/nachrichten/{tenant}/{id}" => get pages::message::show;
+    "/nachrichten/{tenant}/{id}/original" => get download::page_original;
+    "/nachrichten/{tenant}/{id}/teile/{n}" => get download::page_part;
+    "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;
+    "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
+    "/betrieb" => get pages::operator::show;
+    "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
+    "/hilfe" => get pages::help;
+    "/health/live" => get probe::live;
+    "/health/ready" => get probe::ready;
+    "/metrics" => get probe::metrics;
+    "/static/{digest}/{*name}" => get assets::file;
+    "/api/v1/messages" => get read::list, post intake::take;
+    "/api/v1/messages/{tenant}/{id}" => get read::one;
+    "/api/v1/messages/{tenant}/{id}/timeline" => get read::timeline;
+    "/api/v1/messages/{tenant}/{id}/original" => get download::api_original;
+    "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
+    "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
+    "/api/v1/balance" => get status::balance;
+    "/api/v1/status" => get status::status;
+    "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;
+    "/api/v1/tenants/{tenant}/log/tile/{*path}" => get log::tile;
+}

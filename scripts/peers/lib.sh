@@ -87,13 +87,14 @@ expect_file() {
     if wait_for "${4:-30}" has_bytes "$2" "$3"; then pass "$1"; else fail "$1" "no file with these bytes under $2"; fi
 }
 
-# postfix_start [PARAMETER=VALUE…]: a Postfix of its own on 127.0.0.1; sets POSTFIX (folder) and POSTFIX_PORT.
+# postfix_start [PARAMETER=VALUE…]: a Postfix of its own on 127.0.0.1, on POSTFIX_PORT if that is set; sets POSTFIX (its
+# folder) and POSTFIX_PORT.
 # It accepts mail for aussen.example into POSTFIX/mail/USER/ (Maildir) and relays the rest to the given relayhost.
 postfix_start() {
     have postfix || skip --oracle "Postfix is not installed"
     [[ $EUID -eq 0 ]] || skip "Postfix only starts as root"
     POSTFIX=$(mktemp -d "${TMPDIR:-/tmp}/poststelle-postfix.XXXXXX")
-    read -r POSTFIX_PORT < <(free_ports 1)
+    [[ -n ${POSTFIX_PORT:-} ]] || read -r POSTFIX_PORT < <(free_ports 1)
     mkdir -p "$POSTFIX"/{etc,queue,lib,mail}
     chmod 755 "$POSTFIX"
     chown postfix "$POSTFIX/lib" "$POSTFIX/mail"

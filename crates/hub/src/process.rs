@@ -354,9 +354,10 @@ impl Hub {
         };
         drop(tx);
         let (event, evidence) = match report.action {
-            ReportAction::Delivered => (Some(DeliveryEvent::Confirm), Event::ContentConsignment),
-            ReportAction::Failed => (Some(DeliveryEvent::Reject), Event::ContentConsignmentFailure),
-            ReportAction::Delayed | ReportAction::Relayed => (None, Event::ReceiptFolded),
+            ReportAction::Delivered => (DeliveryEvent::Confirm, Event::ContentConsignment),
+            ReportAction::Failed => (DeliveryEvent::Reject, Event::ContentConsignmentFailure),
+            // Only who has it can speak of it.
+            ReportAction::Delayed | ReportAction::Relayed => (DeliveryEvent::Accept, Event::RelayToNonERDS),
         };
         let reason = Reason::new(
             match report.action {
@@ -370,10 +371,10 @@ impl Hub {
         .with("recipient", &report.recipient)
         .with("status", &report.status)
         .with("detail", &report.diagnostic);
-        let next = event.and_then(|e| delivery.state.after(e).ok());
+        let next = delivery.state.after(event).ok();
         let moved = next.is_some_and(|n| n != delivery.state);
         if let Some(next) = next
-            && moved
+            && (moved || next == DeliveryState::Accepted)
         {
             delivery.state = next;
             delivery.reason = Some(reason.clone());
@@ -402,7 +403,8 @@ impl Hub {
                 "carried_by": carrier.id.to_string(),
                 "carrier_sha256": carrier.sha256,
                 "code": reason.code.as_str(),
-                "detail": reason.params.get("detail").cloned().unwrap_or_default(),
+                "params": reason.params,
+                "fault": reason.fault.as_str(),
             }),
         ));
         if moved && delivery.state == DeliveryState::Rejected {

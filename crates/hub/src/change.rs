@@ -13,6 +13,7 @@ use poststelle_model::{Clock, MessageId, Part, TenantId};
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Fence, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt};
+use poststelle_store::threads::{self, Thread};
 use poststelle_store::{Db, Scope, StoreError, Tx, desk, jobs};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +24,8 @@ pub struct Change {
     pub fence: Option<Fence>,
     /// New messages.
     pub messages: Vec<NewMessage>,
+    /// Messages whose thread was found.
+    pub threads: Vec<(TenantId, MessageId, Thread)>,
     /// New inspections.
     pub inspections: Vec<(TenantId, MessageId, Inspection)>,
     /// Their parts.
@@ -199,6 +202,7 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
             };
         }
         messages::insert(tx, &rows!(messages, m => m.message.tenant)).await?;
+        threads::join(tx, &rows!(threads, t => t.0)).await?;
         messages::insert_inspections(tx, &rows!(inspections, i => i.0)).await?;
         messages::insert_parts(tx, &rows!(parts, p => p.0)).await?;
         messages::insert_deliveries(tx, &rows!(deliveries, d => d.tenant)).await?;

@@ -54,6 +54,8 @@ impl Hub {
         let inspection = match self.recent.get(delivery.message).and_then(|k| k.opened) {
             Some((inspection, _)) => inspection,
             None => {
+                // Not processed here: what is remembered of its acceptance lacks the thread.
+                self.recent.forget(delivery.message);
                 let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
                 Arc::new(messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default())
             }

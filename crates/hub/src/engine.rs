@@ -234,10 +234,11 @@ impl Engine {
             .first()
             .zip(change.parts.first())
             .map(|(i, p)| (i.1, i.2.clone(), p.2.clone()));
+        let thread = change.threads.first().map(|t| t.2);
         match hub.committer.commit(change).await {
             Ok(()) => {
                 if let Some((id, inspection, parts)) = opened {
-                    hub.recent.processed(id, &inspection, &parts);
+                    hub.recent.processed(id, thread, &inspection, &parts);
                 }
                 if processed {
                     hub.metrics.processed.inc();

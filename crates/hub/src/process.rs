@@ -17,6 +17,7 @@ use poststelle_model::{
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Job, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, Receipt};
+use poststelle_store::threads::{self, Thread};
 use poststelle_store::{Scope, StoreError};
 use serde_json::json;
 
@@ -46,6 +47,8 @@ impl Hub {
         let opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
         let now = self.clock.now();
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
+        let thread = self.thread(tenant, &opened).await?;
+        change.threads.extend(thread.map(|t| (tenant, id, t)));
         let folded = self.fold_report(&message, &content, &opened, now, &mut change).await?;
         let (explanation, urgent) = if folded.is_empty() {
             self.place(&message, &content, &opened, crashed).await?
@@ -80,6 +83,7 @@ impl Hub {
                     "rule": explanation.placed.first().map(|p| p.because.clone()).unwrap_or_default(),
                     "clearing": explanation.clearing,
                     "deliveries": planned,
+                    "in_reply_to": thread.map(|t| t.in_reply_to.to_string()).unwrap_or_default(),
                     "attempt": job.attempts,
                 }),
             ),
@@ -104,6 +108,15 @@ impl Hub {
         ));
         change.parts.push((tenant, id, opened.parts));
         Ok(change)
+    }
+
+    /// The thread of a message that answers another one of the tenant.
+    async fn thread(&self, tenant: TenantId, opened: &Opened) -> Result<Option<Thread>, StoreError> {
+        if opened.answers.is_empty() {
+            return Ok(None);
+        }
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        threads::find(&mut tx, tenant, &opened.answers).await
     }
 
     /// Pushes the octets through the message's format. A panic there is a finding, not the end.

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! What this node saw of young messages, so that the next step need not ask the database again.
 //!
-//! Only what never changes is kept: the message, its wrapped key, its first
-//! inspection, a short list of parts. Bounded in number; a miss is a read, never
-//! an error. Deliveries and rights are always read; tenants, rules and connectors
-//! are read again after two seconds ([`crate::Hub`]). Whoever destroys a message's
-//! key must take it out of here too: there is no deletion yet.
+//! Only what never changes is kept: the message (with its thread once it was
+//! processed here), its wrapped key, its first inspection, a short list of parts.
+//! Bounded in number; a miss is a read, never an error. Deliveries and rights are
+//! always read; tenants, rules and connectors are read again after two seconds
+//! ([`crate::Hub`]). Whoever destroys a message's key must take it out of here too:
+//! there is no deletion yet.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use poststelle_model::{Message, MessageId, Part};
 use poststelle_store::messages::Inspection;
+use poststelle_store::threads::Thread;
 
 /// Messages kept.
 const CAP: usize = 4096;
@@ -58,13 +60,23 @@ impl Recent {
     }
 
     /// Remembers what the process step committed.
-    pub fn processed(&self, id: MessageId, inspection: &Inspection, parts: &[Part]) {
+    pub fn processed(&self, id: MessageId, thread: Option<Thread>, inspection: &Inspection, parts: &[Part]) {
         if parts.len() > PARTS {
             return;
         }
         if let Some(known) = self.lock().known.get_mut(&id) {
             known.opened = Some((Arc::new(inspection.clone()), parts.into()));
+            if let Some(thread) = thread {
+                let message = Arc::make_mut(&mut known.message);
+                message.in_reply_to = Some(thread.in_reply_to);
+                message.conversation = Some(thread.conversation);
+            }
         }
+    }
+
+    /// Forgets a message.
+    pub fn forget(&self, id: MessageId) {
+        self.lock().known.remove(&id);
     }
 
     /// What is known.

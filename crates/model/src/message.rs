@@ -92,7 +92,7 @@ pub struct Transport {
     pub bare_line_ends: bool,
 }
 
-/// One message as accepted. Nothing of it ever changes.
+/// One message as accepted. Nothing of it ever changes; its thread is found when it is processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Whose mail it is.
@@ -109,9 +109,9 @@ pub struct Message {
     pub foreign_id: String,
     /// An earlier message with the same foreign id but other octets.
     pub conflicts_with: Option<MessageId>,
-    /// The message it answers.
+    /// The message it answers, if that is here too.
     pub in_reply_to: Option<MessageId>,
-    /// Its thread.
+    /// Its thread, if it answers something; the first message of a thread gives it its id.
     pub conversation: Option<ConversationId>,
     /// The octets.
     pub blob: BlobId,

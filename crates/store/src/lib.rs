@@ -21,6 +21,7 @@ pub mod messages;
 pub mod migrate;
 pub mod sql;
 pub mod tenants;
+pub mod threads;
 pub mod transfer;
 
 pub use bulk::Value;

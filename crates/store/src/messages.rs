@@ -286,22 +286,6 @@ pub async fn inspection(
     }))
 }
 
-/// The message of a tenant that carries this Message-ID.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn by_header_id(
-    tx: &mut Tx,
-    tenant: TenantId,
-    header_id: &str,
-) -> Result<Option<MessageId>, StoreError> {
-    tx.allow(tenant)?;
-    tx.one(sql::MESSAGE_BY_HEADER, args![tenant, header_id])
-        .await?
-        .map(|r| parse(&r, 0, "inspections.message_id"))
-        .transpose()
-}
-
 /// Inserts parts.
 ///
 /// # Errors

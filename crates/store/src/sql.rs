@@ -15,6 +15,16 @@ macro_rules! statements {
     };
 }
 
+macro_rules! known {
+    ($header_id:literal) => {
+        concat!(
+            "(SELECT message_id FROM inspections WHERE tenant_id = $1 AND header_id = ",
+            $header_id,
+            " AND header_id <> '' LIMIT 1)"
+        )
+    };
+}
+
 /// PostgreSQL only: the scope row-level security looks at.
 pub(crate) const SET_SCOPE: &str = "SELECT set_config('app.tenant', $1, true)";
 
@@ -133,7 +143,13 @@ statements! {
         ORDER BY id DESC LIMIT $3) m LEFT JOIN inspections i ON i.tenant_id = m.tenant_id AND i.message_id = m.id ORDER BY m.id DESC";
     INSPECTION_GET = "SELECT version, subject, sender_name, sender_address, recipients, sent_at, header_id, automatic, urgent, defects, explanation, created_at \
         FROM inspections WHERE tenant_id = $1 AND message_id = $2";
-    MESSAGE_BY_HEADER = "SELECT message_id FROM inspections WHERE tenant_id = $1 AND header_id = $2 ORDER BY message_id LIMIT 1";
+    /// The nearest known of eight Message-IDs. `header_id <> ''` lets both databases use the partial index.
+    THREAD_FIND = concat!(
+        "SELECT id, conversation_id FROM messages WHERE tenant_id = $1 AND id = COALESCE(",
+        known!("$2"), ", ", known!("$3"), ", ", known!("$4"), ", ", known!("$5"), ", ", known!("$6"), ", ", known!("$7"), ", ",
+        known!("$8"), ", ", known!("$9"), ")"
+    );
+    THREAD_JOIN = "UPDATE messages SET in_reply_to = $1, conversation_id = $2 WHERE tenant_id = $3 AND id = $4";
     PARTS = "SELECT n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects \
         FROM parts WHERE tenant_id = $1 AND message_id = $2 ORDER BY n LIMIT $3 OFFSET $4";
     DELIVERIES_OF_MESSAGE = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \

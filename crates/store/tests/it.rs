@@ -19,6 +19,8 @@ mod rows;
 mod scale;
 #[path = "it/statements.rs"]
 mod statements;
+#[path = "it/threads.rs"]
+mod threads;
 #[path = "it/transfer.rs"]
 mod transfer;
 #[path = "it/walls.rs"]

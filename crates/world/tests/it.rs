@@ -13,5 +13,7 @@ mod day;
 mod far_side;
 #[path = "it/oracle.rs"]
 mod oracle;
+#[path = "it/threads.rs"]
+mod threads;
 #[path = "it/webhook.rs"]
 mod webhook;

@@ -167,7 +167,10 @@ impl Watch {
     }
 
     /// Looks whether troubled components work again, tells the clock's distance, raises and clears target alarms.
-    async fn probe(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn probe(&self) -> Result<(), StoreError> {
         let health = &self.hub.health;
         let troubled: Vec<Component> = health.troubles().into_iter().map(|(c, _)| c).collect();
         if troubled.contains(&Component::Blobs) && self.hub.blobs.check().await.is_ok() {

@@ -4,6 +4,8 @@
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/alarms.rs"]
+mod alarms;
 #[path = "it/bed.rs"]
 mod bed;
 #[path = "it/downloads.rs"]
@@ -14,6 +16,10 @@ mod intake;
 mod log;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/reading.rs"]
+mod reading;
+#[path = "it/resume.rs"]
+mod resume;
 #[path = "it/secrets.rs"]
 mod secrets;
 #[path = "it/sign_in.rs"]

@@ -93,9 +93,9 @@ async fn raw(pool: &AnyPool, scope: &str, statement: &str, keep: bool) -> Result
     sqlx::query(AssertSqlSafe(set)).execute(&mut *tx).await.unwrap();
     let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *tx).await;
     if keep {
-        tx.commit().await.unwrap()
+        tx.commit().await.unwrap();
     } else {
-        tx.rollback().await.unwrap()
+        tx.rollback().await.unwrap();
     }
     done.map(|d| d.rows_affected()).map_err(|e| e.to_string())
 }

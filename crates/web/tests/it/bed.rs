@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! A hub with two tenants and their people, and a way to ask it.
+//! A hub with two tenants and their people, a far side that does as it is told, and a way to ask the hub.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -12,18 +13,22 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use futures::StreamExt;
 use poststelle_channels::mail::{MailFormat, MailNotices};
 use poststelle_crypto::keys::RootKey;
+use poststelle_hub::channel::{
+    Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, SendOutcome,
+};
 use poststelle_hub::clock::SystemIds;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_model::message::Transport;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, ChannelKind, Direction, MailboxId, ManualClock, MessageId, PrincipalId, Role, TenantId,
-    Timestamp, Who,
+    Action, AdministrationId, ChannelKind, ConnectorId, DeliveryState, Direction, Fault, MailboxId,
+    ManualClock, MessageId, PrincipalId, Reason, Role, Rule, RuleId, Target, TenantId, Timestamp, Who,
 };
 use poststelle_store::blob::DiskStore;
 use poststelle_store::keys::Keys;
-use poststelle_store::{Db, DbConfig, migrate};
+use poststelle_store::messages::Delivery;
+use poststelle_store::{Db, DbConfig, Scope, messages, migrate};
 use poststelle_web::{BuildInfo, WebConfig, router};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -39,7 +44,67 @@ pub struct Bed {
     pub a: Side,
     pub b: Side,
     pub operator: PrincipalId,
+    /// Where deliveries to connectors go.
+    pub far: Arc<FarSide>,
     _stop: watch::Sender<bool>,
+}
+
+/// What the far side does with the next delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    Takes,
+    Refuses,
+    /// No answer after the last octet.
+    Vanishes,
+    /// Nothing goes on before a person acts.
+    NeedsAPerson,
+}
+
+/// A connector's far side.
+pub struct FarSide {
+    pub does: Mutex<Does>,
+    /// Of each call: attempt, and whether it is marked as possibly repeated.
+    pub calls: Mutex<Vec<(i64, bool)>>,
+}
+
+#[async_trait]
+impl Channel for FarSide {
+    fn describe(&self) -> Descriptor {
+        Descriptor {
+            name: "webhook",
+            title: "Fachverfahren",
+            max_size: u64::MAX,
+            confirms: Confirms::AtOnce,
+            idempotent: false,
+            parallel: 1,
+        }
+    }
+
+    async fn check(&self, _: &Cx, _: &serde_json::Value) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    async fn send(&self, _: &Cx, out: &Outgoing, _: &IdempotencyKey) -> Result<SendOutcome, ChannelError> {
+        self.calls.lock().unwrap().push((out.attempt, out.maybe_repeated));
+        let reason = || {
+            Reason::new("PST-WEBHOOK-3001", Fault::Tenant).with("host", "fach.example").with("status", 410)
+        };
+        match *self.does.lock().unwrap() {
+            Does::Takes => Ok(SendOutcome::Accepted { receipt: None, foreign_id: String::new() }),
+            Does::Refuses => Ok(SendOutcome::Rejected { reason: reason(), receipt: None }),
+            Does::Vanishes => {
+                let reason = Reason::new("PST-DELIVER-0005", Fault::Remote);
+                Ok(SendOutcome::Unclear { reason, receipt: None })
+            }
+            Does::NeedsAPerson => Err(ChannelError::never(reason())),
+        }
+    }
+}
+
+/// One node: the house and its doors.
+pub struct Node {
+    pub hub: Arc<Hub>,
+    pub router: Router,
 }
 
 /// One tenant and its people.
@@ -86,26 +151,18 @@ impl Bed {
     }
 
     pub async fn with(limits: Limits, secure: bool) -> Self {
+        Self::build(limits, secure, DbConfig::new("").acquire).await
+    }
+
+    /// With a node that waits this long for the database.
+    pub async fn build(limits: Limits, secure: bool, acquire: Duration) -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-03-02T08:00:00Z").unwrap()));
-        let url = format!("sqlite://{}", dir.path().join("hub.db").display());
-        let db = Db::open(&DbConfig::new(&url)).await.unwrap();
+        let far = Arc::new(FarSide { does: Mutex::new(Does::Takes), calls: Mutex::default() });
+        let db = Db::open(&DbConfig::new(&url(&dir))).await.unwrap();
         migrate::migrate(&db, None).await.unwrap();
-        let db = db.with_clock(clock.clone());
-        let root = RootKey::load_or_create_file(&dir.path().join("root.key")).unwrap();
-        let hub = Hub::new(Parts {
-            db,
-            blobs: Arc::new(DiskStore::open(&dir.path().join("blobs")).unwrap()),
-            keys: Keys::new(Arc::new(root)),
-            clock: clock.clone(),
-            ids: Arc::new(SystemIds),
-            openers: vec![Arc::new(MailFormat::default())],
-            channels: HashMap::new(),
-            notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
-            domain: "poststelle.example".to_owned(),
-            node: "test".to_owned(),
-            limits,
-        });
+        db.close().await;
+        let Node { hub, router } = node(&dir, &clock, &far, limits, secure, acquire).await;
         hub.found_system().await.unwrap();
         let a = side(&hub, "adorf", "Gemeinde Adorf").await;
         let b = side(&hub, "bestadt", "Stadt Bestadt").await;
@@ -115,29 +172,16 @@ impl Bed {
             .unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(Arc::new(Engine::new(Arc::clone(&hub))).run(stopped));
-        let router = router(WebConfig {
-            hub: Arc::clone(&hub),
-            sign_in: Arc::new(LocalAccounts),
-            secure_cookies: secure,
-            proxies: vec!["10.0.0.1".parse().unwrap()],
-            build: BuildInfo {
-                version: "0.1.0".to_owned(),
-                revision: String::new(),
-                node: "test".to_owned(),
-            },
-        });
-        Self { dir, hub, clock, router, a, b, operator, _stop: stop }
+        Self { dir, hub, clock, router, a, b, operator, far, _stop: stop }
+    }
+
+    /// Another node on the same database, which only shows pages.
+    pub async fn second_node(&self) -> Node {
+        node(&self.dir, &self.clock, &self.far, Limits::default(), false, DbConfig::new("").acquire).await
     }
 
     pub async fn ask(&self, request: Request<Body>) -> Answer {
-        let answer = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let mut stream = body.into_data_stream();
-        let mut octets = Vec::new();
-        while let Some(piece) = stream.next().await {
-            octets.extend_from_slice(&piece.expect("body breaks off"));
-        }
-        Answer { status: head.status, headers: head.headers, octets }
+        ask(&self.router, request).await
     }
 
     /// GET with headers.
@@ -174,6 +218,13 @@ impl Bed {
 
     /// A mail accepted over SMTP and processed.
     pub async fn mail(&self, side: &Side, octets: &[u8]) -> MessageId {
+        let id = self.accept(side, octets).await;
+        self.processed(side.tenant, id).await;
+        id
+    }
+
+    /// A mail accepted over SMTP.
+    pub async fn accept(&self, side: &Side, octets: &[u8]) -> MessageId {
         let new = NewIntake {
             channel: ChannelKind::Mail,
             direction: Direction::In,
@@ -187,9 +238,7 @@ impl Bed {
         let mut intake = self.hub.accept(new).await.unwrap();
         intake.push(&self.hub, octets).await.unwrap();
         let accepted = intake.finish(&self.hub).await.unwrap();
-        let id = accepted[0].message;
-        self.processed(side.tenant, id).await;
-        id
+        accepted[0].message
     }
 
     /// Waits until a message is processed and laid down.
@@ -202,6 +251,43 @@ impl Bed {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("message {id} was not processed");
+    }
+
+    /// A connector to the far side, and a rule that sends there what has `word` in its subject.
+    pub async fn connector(&self, side: &Side, name: &str, word: &str) -> ConnectorId {
+        let config = serde_json::json!({ "url": "https://fach.example/" });
+        let tenant = side.tenant;
+        let id = self.hub.add_connector(tenant, "webhook", name, &config, None, &who()).await.unwrap();
+        let rule = Rule {
+            tenant,
+            id: RuleId::new(&SystemIds),
+            position: 1,
+            name: format!("Regel für {name}"),
+            condition: format!("msg.subject.contains(\"{word}\")"),
+            actions: vec![Action::ToConnector { connector: id }],
+            active: true,
+            version: 1,
+        };
+        self.hub.put_rule(&rule, &who()).await.unwrap();
+        // Rules are read anew after two seconds.
+        self.clock.advance(Duration::from_secs(3));
+        id
+    }
+
+    /// Waits until the delivery of a message to a connector stands so.
+    pub async fn stands(&self, tenant: TenantId, id: MessageId, state: DeliveryState) -> Delivery {
+        let mut last = None;
+        for _ in 0..2000 {
+            let mut tx = self.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
+            let all = messages::deliveries(&mut tx, tenant, id).await.unwrap();
+            drop(tx);
+            last = all.into_iter().find(|d| matches!(d.target, Target::Connector { .. }));
+            if let Some(found) = last.as_ref().filter(|d| d.state == state) {
+                return found.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("delivery of {id} is not {state:?} but {last:?}");
     }
 
     /// Sealed blobs on disk.
@@ -219,6 +305,57 @@ impl Bed {
         }
         count
     }
+}
+
+fn url(dir: &TempDir) -> String {
+    format!("sqlite://{}", dir.path().join("hub.db").display())
+}
+
+async fn node(
+    dir: &TempDir,
+    clock: &Arc<ManualClock>,
+    far: &Arc<FarSide>,
+    limits: Limits,
+    secure: bool,
+    acquire: Duration,
+) -> Node {
+    let db =
+        Db::open(&DbConfig { acquire, ..DbConfig::new(&url(dir)) }).await.unwrap().with_clock(clock.clone());
+    let root = RootKey::load_or_create_file(&dir.path().join("root.key")).unwrap();
+    let channel: Arc<dyn Channel> = far.clone();
+    let hub = Hub::new(Parts {
+        db,
+        blobs: Arc::new(DiskStore::open(&dir.path().join("blobs")).unwrap()),
+        keys: Keys::new(Arc::new(root)),
+        clock: clock.clone(),
+        ids: Arc::new(SystemIds),
+        openers: vec![Arc::new(MailFormat::default())],
+        channels: HashMap::from([("webhook", channel)]),
+        notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
+        domain: "poststelle.example".to_owned(),
+        node: "test".to_owned(),
+        limits,
+    });
+    let router = router(WebConfig {
+        hub: Arc::clone(&hub),
+        sign_in: Arc::new(LocalAccounts),
+        secure_cookies: secure,
+        proxies: vec!["10.0.0.1".parse().unwrap()],
+        build: BuildInfo { version: "0.1.0".to_owned(), revision: String::new(), node: "test".to_owned() },
+    });
+    Node { hub, router }
+}
+
+/// Asks a node.
+pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = answer.into_parts();
+    let mut stream = body.into_data_stream();
+    let mut octets = Vec::new();
+    while let Some(piece) = stream.next().await {
+        octets.extend_from_slice(&piece.expect("body breaks off"));
+    }
+    Answer { status: head.status, headers: head.headers, octets }
 }
 
 pub fn who() -> Who {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! What people see.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use poststelle_model::Role;
 use poststelle_model::people::{Grant, Place};
 
-use crate::bed::{Bed, hostile_mail, person, who};
+use crate::bed::{Bed, ask, hostile_mail, person, who};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_in_the_list_and_on_its_page() {
@@ -177,4 +178,51 @@ async fn machines_are_told_how_it_goes() {
         assert!(!help.is_empty());
         assert!(numbers.contains(name) || name.contains("queue"), "{name} fehlt in {numbers}");
     }
+}
+
+/// What a page costs does not grow with what is on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_costs_few_statements() {
+    let bed = Bed::new().await;
+    let narrow = person(&bed.hub, "schmal", "Nur ein Postfach", Some(bed.a.administration)).await;
+    let place = Place::Mailbox { tenant: bed.a.tenant, mailbox: bed.a.mailbox };
+    bed.hub.grant(narrow, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
+    // A node of its own: no worker counts along.
+    let node = bed.second_node().await;
+    let cost = async |who: poststelle_model::PrincipalId, path: &str| {
+        let (cookie, _) = bed.session(who).await;
+        let request = || Request::get(path).header("cookie", &cookie).body(Body::empty()).unwrap();
+        // The first time the reading is recorded, and keys are fetched.
+        assert_eq!(ask(&node.router, request()).await.status, StatusCode::OK, "{path}");
+        let before = node.hub.db().statements();
+        let page = ask(&node.router, request()).await;
+        (node.hub.db().statements() - before, page.text())
+    };
+    let plain = bed.mail(&bed.a, b"From: a@b.example\r\nSubject: x\r\n\r\nText\r\n").await;
+    let list = "/nachrichten";
+    let message = format!("/nachrichten/{}/{plain}", bed.a.tenant);
+    let few = [
+        cost(bed.a.clerk, list).await.0,
+        cost(narrow, list).await.0,
+        cost(bed.a.clerk, &message).await.0,
+        cost(narrow, &message).await.0,
+    ];
+    assert_eq!(few, [6, 6, 16, 18]);
+    let mut last = bed.mail(&bed.a, &hostile_mail()).await;
+    for _ in 0..35 {
+        last = bed.mail(&bed.a, &hostile_mail()).await;
+    }
+    let message = format!("/nachrichten/{}/{last}", bed.a.tenant);
+    for how in ["original", "teile/1", "anhaenge.zip"] {
+        let (cookie, _) = bed.session(bed.a.clerk).await;
+        bed.see(&format!("{message}/{how}"), &cookie).await;
+    }
+    let many = [
+        cost(bed.a.clerk, list).await,
+        cost(narrow, list).await,
+        cost(bed.a.clerk, &message).await,
+        cost(narrow, &message).await,
+    ];
+    assert!(many[0].1.matches("angekommen").count() >= 30, "thirty lines with their states");
+    assert_eq!(many.map(|m| m.0), few);
 }

@@ -1,101 +1,597 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! The wall between tenants: every address that carries ids, asked by everybody who must not know.
+//! The wall between tenants: every route, asked by everybody who must not know, with a foreign tenant's ids in every
+//! place that takes one.
+//!
+//! The routes come from the router's own table; what a route takes stands in [`CASES`], and a route or a path
+//! parameter that is missing there fails the test. All that is planted in the foreign tenant carries the word
+//! [`MARK`]; it must not come through, nor any id that was not in the request. What is foreign and what does not
+//! exist get the same answer, and nothing of the foreign tenant changes.
 
-use axum::http::StatusCode;
-use poststelle_model::Role;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use poststelle_hub::clock::SystemIds;
+use poststelle_hub::watch::{Timers, Watch};
 use poststelle_model::people::{Grant, Place};
+use poststelle_model::{AlarmId, ChannelKind, DeliveryState, Fault, PrincipalId, Reason, Role};
+use poststelle_store::{Scope, evidence};
+use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
+use uuid::Uuid;
 
-use crate::bed::{Bed, hostile_mail, person, who};
+use crate::bed::{Answer, Bed, Does, Side, hostile_mail, person, service, who};
 
-const UNKNOWN: &str = "0190a5c0-0000-7000-8000-000000000000";
+/// In every text that is planted in the foreign tenant.
+const MARK: &str = "zebra";
 
-fn api(tenant: &str, id: &str) -> Vec<String> {
-    vec![
-        format!("/api/v1/messages/{tenant}/{id}"),
-        format!("/api/v1/messages/{tenant}/{id}/timeline"),
-        format!("/api/v1/messages/{tenant}/{id}/original"),
-        format!("/api/v1/messages/{tenant}/{id}/parts/1"),
-        format!("/api/v1/messages?tenant={tenant}"),
-        format!("/api/v1/messages?tenant={tenant}&before={id}"),
-        format!("/api/v1/tenants/{tenant}/log/checkpoint"),
-        format!("/api/v1/tenants/{tenant}/log/tile/0/000.p/1"),
-        format!("/api/v1/tenants/{tenant}/log/tile/entries/000.p/1"),
-    ]
+/// What a place in a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tenant,
+    Message,
+    Delivery,
+    Alarm,
+    Mailbox,
+    /// A page begins after this message.
+    Cursor,
+    /// A client's idempotency key.
+    Key,
+    /// A sign-in name.
+    Login,
 }
 
-fn pages(tenant: &str, id: &str) -> Vec<String> {
-    vec![
-        format!("/nachrichten/{tenant}/{id}"),
-        format!("/nachrichten/{tenant}/{id}/original"),
-        format!("/nachrichten/{tenant}/{id}/teile/1"),
-        format!("/nachrichten/{tenant}/{id}/anhaenge.zip"),
-        format!("/nachrichten?mandant={tenant}"),
+/// Where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Path(&'static str),
+    Query(&'static str),
+    Header(&'static str),
+    Form(&'static str),
+}
+
+/// One route and what it takes beside its path.
+struct Case {
+    method: &'static str,
+    path: &'static str,
+    takes: &'static [(At, Kind)],
+    /// `form`, `json`, `mail` or nothing.
+    body: &'static str,
+}
+
+const fn case(method: &'static str, path: &'static str) -> Case {
+    Case { method, path, takes: &[], body: "" }
+}
+
+const CASES: &[Case] = &[
+    case("get", "/"),
+    case("get", "/anmelden"),
+    Case { takes: &[(At::Form("login"), Kind::Login)], body: "form", ..case("post", "/anmelden") },
+    Case { body: "form", ..case("post", "/abmelden") },
+    Case {
+        takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
+        ..case("get", "/nachrichten")
+    },
+    case("get", "/nachrichten/{tenant}/{id}"),
+    case("get", "/nachrichten/{tenant}/{id}/original"),
+    case("get", "/nachrichten/{tenant}/{id}/teile/{n}"),
+    case("get", "/nachrichten/{tenant}/{id}/anhaenge.zip"),
+    case("get", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen"),
+    Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
+    case("get", "/betrieb"),
+    Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
+    case("get", "/hilfe"),
+    case("get", "/health/live"),
+    case("get", "/health/ready"),
+    case("get", "/metrics"),
+    case("get", "/static/{digest}/{*name}"),
+    Case {
+        takes: &[(At::Query("tenant"), Kind::Tenant), (At::Query("before"), Kind::Cursor)],
+        ..case("get", "/api/v1/messages")
+    },
+    Case {
+        takes: &[
+            (At::Header("x-poststelle-mailbox"), Kind::Mailbox),
+            (At::Header("idempotency-key"), Kind::Key),
+        ],
+        body: "mail",
+        ..case("post", "/api/v1/messages")
+    },
+    case("get", "/api/v1/messages/{tenant}/{id}"),
+    case("get", "/api/v1/messages/{tenant}/{id}/timeline"),
+    case("get", "/api/v1/messages/{tenant}/{id}/original"),
+    case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}"),
+    Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume") },
+    case("get", "/api/v1/balance"),
+    case("get", "/api/v1/status"),
+    case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
+    case("get", "/api/v1/tenants/{tenant}/log/tile/{*path}"),
+];
+
+/// What a path parameter takes; `None` = nothing of a tenant, and these values are tried.
+fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
+    Ok(match name {
+        "tenant" => Kind::Tenant,
+        "id" => Kind::Message,
+        "delivery" => Kind::Delivery,
+        "alarm" => Kind::Alarm,
+        "n" => return Err(&["1", "99"]),
+        "digest" => return Err(&["0123"]),
+        "*name" => return Err(&["poststelle.css"]),
+        "*path" => return Err(&["0/000.p/1", "entries/000.p/1"]),
+        other => panic!("say what the parameter {{{other}}} takes"),
+    })
+}
+
+fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('{').skip(1).map(|p| p.split('}').next().unwrap())
+}
+
+/// Whose value stands in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Foreign,
+    /// Left out; places in a path cannot be.
+    None,
+}
+
+/// Values of one kind: of the callers' tenant, of the foreign one, and of nobody.
+type Values = [String; 3];
+
+/// The same id with another last digit: nobody's, and in the same place of every order.
+fn nobodys(id: impl std::fmt::Display) -> String {
+    let id: Uuid = id.to_string().parse().unwrap();
+    Uuid::from_u128(id.as_u128() ^ 1).to_string()
+}
+
+struct World {
+    bed: Bed,
+    callers: Vec<Caller>,
+    /// The foreign tenant's own: page and API.
+    owners: [Caller; 2],
+    values: BTreeMap<&'static str, Values>,
+    version: i64,
+    /// Ids of the foreign tenant's things and people.
+    ids: Vec<String>,
+}
+
+struct Caller {
+    name: &'static str,
+    headers: Vec<(&'static str, String)>,
+    csrf: String,
+}
+
+async fn signed_in(bed: &Bed, name: &'static str, who: PrincipalId) -> Caller {
+    let (cookie, csrf) = bed.session(who).await;
+    Caller { name, headers: vec![("cookie", cookie)], csrf }
+}
+
+fn client(name: &'static str, token: &str) -> Caller {
+    Caller { name, headers: vec![("authorization", format!("Bearer {token}"))], csrf: String::new() }
+}
+
+/// A mail with the mark in every place that people see.
+fn marked_mail() -> Vec<u8> {
+    [
+        "From: \"Zacharias Zebra\" <zebra@geheim.example>\r\nTo: post@zebra.example\r\n",
+        "Subject: Zebra-Bauantrag\r\nMessage-ID: <zebra-1@geheim.example>\r\nMIME-Version: 1.0\r\n",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nZebra im Text\r\n",
+        "--b\r\nContent-Type: text/plain; name=\"zebra.txt\"\r\nContent-Disposition: attachment\r\n\r\nzebra\r\n",
+        "--b--\r\n",
     ]
+    .concat()
+    .into_bytes()
+}
+
+async fn raise(bed: &Bed, side: &Side) -> AlarmId {
+    let id = AlarmId::new(&SystemIds);
+    let mut tx = bed.hub.db().begin(Scope::Tenant(side.tenant)).await.unwrap();
+    let reason = Reason::new("PST-HUB-0008", Fault::Tenant).with("why", "x");
+    evidence::raise_alarm(&mut tx, side.tenant, id, "balance", &reason, bed.hub.clock().now()).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+impl World {
+    async fn new() -> Self {
+        let bed = Bed::new().await;
+        let (a, b) = (&bed.a, &bed.b);
+        let hub = &bed.hub;
+        *bed.far.does.lock().unwrap() = Does::NeedsAPerson;
+        bed.connector(a, "Bauamt", "Bauantrag").await;
+        let connector = bed.connector(b, "Zebraziel", "Zebra").await;
+        let mailbox = hub.add_mailbox(b.tenant, "Zebrapostfach", &who()).await.unwrap();
+        hub.add_address(b.tenant, b.mailbox, ChannelKind::Mail, "post@zebra.example", &who()).await.unwrap();
+        let desk = hub.add_desk(b.administration, "Zebrakorb", &[b.tenant], &who()).await.unwrap();
+        let worker = person(hub, "zebra", "Zoe Zebra", Some(b.administration)).await;
+        let place_b = Place::Tenant { tenant: b.tenant };
+        hub.grant(worker, Grant { role: Role::TenantAdmin, place: place_b }, &who()).await.unwrap();
+
+        let own = bed.accept(a, b"From: a@b.example\r\nSubject: Bauantrag\r\n\r\nText\r\n").await;
+        let message = bed.accept(b, &marked_mail()).await;
+        let own_delivery = bed.stands(a.tenant, own, DeliveryState::Parked).await;
+        let delivery = bed.stands(b.tenant, message, DeliveryState::Parked).await;
+        // A message of the foreign tenant's client under a key of its own.
+        let fach = service(hub, b.tenant, "zebra-fach", Role::Intake).await;
+        let handed = Request::post("/api/v1/messages")
+            .header("authorization", format!("Bearer {fach}"))
+            .header("idempotency-key", "zebra-schluessel")
+            .body(Body::from("From: zebra@geheim.example\r\nSubject: zebra\r\n\r\nzebra\r\n"))
+            .unwrap();
+        let handed = bed.ask(handed).await.json()["message"].as_str().unwrap().to_owned();
+        bed.processed(b.tenant, handed.parse().unwrap()).await;
+        let (own_alarm, alarm) = (raise(&bed, a).await, raise(&bed, b).await);
+        Watch::new(hub.clone(), Timers::default()).sequence_all().await.unwrap();
+
+        // Sessions and tokens that were good once.
+        let expired = signed_in(&bed, "an expired session of theirs", worker).await;
+        let short = hub.add_principal("kurz", "Kurz", "service", None, None, &who()).await.unwrap();
+        hub.grant(short, Grant { role: Role::Clerk, place: place_b }, &who()).await.unwrap();
+        let short = hub.create_token(short, b.tenant, "t", Duration::from_secs(60), &who()).await.unwrap();
+        let gone = hub.add_administration("frueher", "Amt Früher", &who()).await.unwrap();
+        hub.give_mandate(b.tenant, gone, &who()).await.unwrap();
+        let former = person(hub, "frueher", "Frieda Früher", Some(gone)).await;
+        hub.grant(former, Grant { role: Role::Clerk, place: place_b }, &who()).await.unwrap();
+        bed.clock.advance(Duration::from_secs(9 * 3600));
+        hub.give_mandate(b.tenant, b.administration, &who()).await.unwrap();
+        let revoked = person(hub, "entzogen", "Emil Entzogen", Some(b.administration)).await;
+        let grant = Grant { role: Role::Clerk, place: place_b };
+        hub.grant(revoked, grant, &who()).await.unwrap();
+        hub.revoke(revoked, grant, &who()).await.unwrap();
+
+        // People who are somebody elsewhere.
+        let desk_a = hub.add_desk(a.administration, "Bauamt", &[a.tenant], &who()).await.unwrap();
+        let mut somebody = Vec::new();
+        for (name, login, role, place) in [
+            ("an administrator of A", "verwaltung", Role::TenantAdmin, Place::Tenant { tenant: a.tenant }),
+            ("a clerk of a desk of A", "korb", Role::Clerk, Place::Desk { tenant: a.tenant, desk: desk_a }),
+            (
+                "a clerk of a box of A",
+                "fach",
+                Role::Clerk,
+                Place::Mailbox { tenant: a.tenant, mailbox: a.mailbox },
+            ),
+            ("an auditor of A", "pruefung", Role::Auditor, Place::Tenant { tenant: a.tenant }),
+            // Names of theirs in a grant of A open nothing.
+            ("a clerk of A at their desk", "fremd", Role::Clerk, Place::Desk { tenant: a.tenant, desk }),
+            (
+                "a clerk of A at their box",
+                "fremd2",
+                Role::Clerk,
+                Place::Mailbox { tenant: a.tenant, mailbox },
+            ),
+        ] {
+            let id = person(hub, login, "Jemand", Some(a.administration)).await;
+            hub.grant(id, Grant { role, place }, &who()).await.unwrap();
+            somebody.push((name, id));
+        }
+        let third = hub.add_tenant("cehagen", "Gemeinde Cehagen", &who()).await.unwrap();
+        hub.give_mandate(third, a.administration, &who()).await.unwrap();
+        let neighbour = person(hub, "nachbar", "Nora Nachbarin", Some(a.administration)).await;
+        let place = Place::Tenant { tenant: third };
+        hub.grant(neighbour, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
+        somebody.extend([
+            ("a clerk of a third tenant", neighbour),
+            ("the operator", bed.operator),
+            ("a clerk whose Amt lost the mandate", former),
+            ("a clerk whose role was taken back", revoked),
+        ]);
+        let mut callers = vec![
+            Caller { name: "nobody", headers: vec![], csrf: String::new() },
+            expired,
+            client("an expired token of theirs", short.reveal()),
+            client("a client of A that reads", &a.reader),
+            client("a client of A that hands in", &a.intake),
+            client("a client of A that handles", &service(hub, a.tenant, "handelt", Role::Clerk).await),
+        ];
+        for (name, id) in somebody {
+            callers.push(signed_in(&bed, name, id).await);
+        }
+        let owners = [
+            signed_in(&bed, "their own administrator", worker).await,
+            client("their own client", &service(hub, b.tenant, "zebra-handelt", Role::TenantAdmin).await),
+        ];
+        let own_box = a.mailbox.to_string();
+        let values = BTreeMap::from([
+            ("Tenant", [a.tenant.to_string(), b.tenant.to_string(), nobodys(b.tenant)]),
+            ("Message", [own.to_string(), message.to_string(), nobodys(message)]),
+            ("Cursor", [own.to_string(), message.to_string(), nobodys(message)]),
+            ("Delivery", [own_delivery.id.to_string(), delivery.id.to_string(), nobodys(delivery.id)]),
+            ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
+            ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
+            ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
+            ("Login", ["verwaltung".into(), "zebra".into(), "niemand".into()]),
+        ]);
+        let ids = [
+            b.tenant.to_string(),
+            b.mailbox.to_string(),
+            b.clerk.to_string(),
+            worker.to_string(),
+            connector.to_string(),
+            mailbox.to_string(),
+            desk.to_string(),
+            message.to_string(),
+            delivery.id.to_string(),
+            handed,
+            alarm.to_string(),
+        ];
+        Self { callers, owners, values, version: delivery.version, ids: ids.to_vec(), bed }
+    }
+
+    /// All rows of the foreign tenant in every table that has some, as text.
+    #[allow(clippy::disallowed_methods, reason = "rows are read past the store's own walls")]
+    async fn rows(&self) -> Vec<String> {
+        let url = format!("sqlite://{}", self.bed.dir.path().join("hub.db").display());
+        let pool = AnyPool::connect(&url).await.unwrap();
+        let tables = "SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p \
+            WHERE m.type = 'table' AND (p.name = 'tenant_id' OR (m.name = 'tenants' AND p.name = 'id'))";
+        let tables = sqlx::query(tables).fetch_all(&pool).await.unwrap();
+        assert!(tables.len() > 20, "{}", tables.len());
+        let mut all = Vec::new();
+        for table in tables {
+            let (table, column): (String, String) = (table.get(0), table.get(1));
+            let b = self.bed.b.tenant;
+            let select = format!("SELECT * FROM {table} WHERE {column} = '{b}'");
+            for row in sqlx::query(AssertSqlSafe(select)).fetch_all(&pool).await.unwrap() {
+                let cell = |i: usize| match row.try_get::<i64, _>(i) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => row.get::<String, _>(i),
+                };
+                let cells: Vec<String> = row
+                    .columns()
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| format!("{}={}", c.name(), cell(i)))
+                    .collect();
+                all.push(format!("{table}: {}", cells.join(", ")));
+            }
+        }
+        pool.close().await;
+        all.sort_unstable();
+        all
+    }
+
+    fn value(&self, kind: Kind, which: usize) -> &str {
+        &self.values[format!("{kind:?}").as_str()][which]
+    }
+
+    /// The request of a case with these values in its places: `places[i]` is (where, kind, index of the value).
+    fn request(
+        &self,
+        case: &Case,
+        fixed: &str,
+        places: &[(At, Kind, usize)],
+        caller: &Caller,
+    ) -> Request<Body> {
+        let encode = |text: &str| text.replace('&', "%26").replace(' ', "%20");
+        let mut path = case.path.to_owned();
+        let mut query = Vec::new();
+        // Nobody is signed out: their session is still needed.
+        let csrf = if case.path == "/abmelden" { "falsch" } else { &caller.csrf };
+        let mut form = vec![format!("csrf={csrf}"), format!("version={}", self.version)];
+        if case.path == "/anmelden" {
+            form.push("password=falsch-geraten".to_owned());
+        }
+        let mut request = Request::builder();
+        for (at, kind, which) in places {
+            let value = self.value(*kind, *which);
+            match at {
+                At::Path(name) => path = path.replace(&format!("{{{name}}}"), value),
+                At::Query(name) => query.push(format!("{name}={}", encode(value))),
+                At::Header(name) => request = request.header(*name, value),
+                At::Form(name) => form.push(format!("{name}={}", encode(value))),
+            }
+        }
+        for name in parameters(case.path) {
+            path = path.replace(&format!("{{{name}}}"), fixed);
+        }
+        if !query.is_empty() {
+            path = format!("{path}?{}", query.join("&"));
+        }
+        for (name, value) in &caller.headers {
+            request = request.header(*name, value);
+        }
+        let (kind, body) = match case.body {
+            "form" => ("application/x-www-form-urlencoded", form.join("&")),
+            "json" => ("application/json", format!("{{\"version\":{}}}", self.version)),
+            "mail" => ("message/rfc822", "From: a@b.example\r\nSubject: x\r\n\r\nx\r\n".to_owned()),
+            _ => {
+                return request
+                    .method(case.method.to_uppercase().as_str())
+                    .uri(path)
+                    .body(Body::empty())
+                    .unwrap();
+            }
+        };
+        let request =
+            request.method(case.method.to_uppercase().as_str()).uri(path).header("content-type", kind);
+        request.body(Body::from(body)).unwrap()
+    }
+
+    /// Nothing of the foreign tenant in an answer to a request that named `places`.
+    fn holds(&self, what: &str, caller: &Caller, answer: &Answer, places: &[(At, Kind, usize)]) {
+        let told = format!("{:?}\n{}", answer.headers, answer.text());
+        assert!(!answer.status.is_server_error(), "{what}: {told}");
+        // What was asked with may be said again; and the operator may know which tenants there are.
+        let asked: Vec<&str> = places.iter().map(|(_, kind, which)| self.value(*kind, *which)).collect();
+        let mut words = told.clone();
+        for value in &asked {
+            words = words.replace(value, "");
+        }
+        assert!(!words.to_lowercase().contains(MARK), "{what}: {told}");
+        for id in &self.ids {
+            let may = caller.name == "the operator" && *id == self.bed.b.tenant.to_string();
+            assert!(may || !words.contains(id), "{what} tells {id}: {told}");
+        }
+    }
+}
+
+/// All ways to fill the places of a case with own and foreign values, at least one of them foreign.
+fn fillings(places: &[(At, Kind)]) -> Vec<Vec<Whose>> {
+    let mut all = vec![Vec::new()];
+    for (at, _) in places {
+        let choices: &[Whose] = match at {
+            At::Path(_) => &[Whose::Own, Whose::Foreign],
+            _ => &[Whose::Own, Whose::Foreign, Whose::None],
+        };
+        let longer = |filling: &Vec<Whose>, choice: &Whose| {
+            let mut filling = filling.clone();
+            filling.push(*choice);
+            filling
+        };
+        all = all.iter().flat_map(|f| choices.iter().map(move |c| longer(f, c))).collect();
+    }
+    all.retain(|f| f.contains(&Whose::Foreign));
+    all
+}
+
+/// The answer without what may differ: ids, whichever they are.
+fn likeness(world: &World, answer: &Answer) -> (StatusCode, Vec<(String, String)>, String) {
+    let plain = |text: &str| {
+        let mut text = text.to_owned();
+        for values in world.values.values() {
+            for value in &values[1..] {
+                text = text.replace(value, "ID");
+            }
+        }
+        without_ids(&text)
+    };
+    let headers = answer.headers.iter().filter(|(name, _)| *name != "x-request-id");
+    let headers = headers.map(|(n, v)| (n.to_string(), plain(&String::from_utf8_lossy(v.as_bytes()))));
+    (answer.status, headers.filter(|(n, _)| n != "content-length").collect(), plain(&answer.text()))
+}
+
+/// Every UUID becomes `ID`: new messages get fresh ones.
+fn without_ids(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        match rest.get(..36) {
+            Some(word) if word.as_bytes()[8] == b'-' && Uuid::parse_str(word).is_ok() => {
+                out.push_str("ID");
+                rest = &rest[36..];
+            }
+            _ => {
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    out
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_sees_through_the_wall() {
-    let bed = Bed::new().await;
-    let id = bed.mail(&bed.a, &hostile_mail()).await.to_string();
-    let tenant = bed.a.tenant.to_string();
-    let (foreign_clerk, _) = bed.session(bed.b.clerk).await;
-    let (operator, _) = bed.session(bed.operator).await;
-    let intake = format!("Bearer {}", bed.a.intake);
-    let foreign_intake = format!("Bearer {}", bed.b.intake);
-    let foreign_reader = format!("Bearer {}", bed.b.reader);
-    let own_reader = format!("Bearer {}", bed.a.reader);
+async fn nobody_sees_or_touches_anything_through_the_wall() {
+    let mut known: Vec<(&str, &str)> = CASES.iter().map(|c| (c.method, c.path)).collect();
+    let mut routes = poststelle_web::ROUTES.to_vec();
+    known.sort_unstable();
+    routes.sort_unstable();
+    assert_eq!(known, routes, "every route has its case");
 
-    for path in api(&tenant, &id) {
-        let own = bed.get(&path, &[("authorization", &own_reader)]).await;
-        let expected = if path.contains("/log/") { StatusCode::NOT_FOUND } else { StatusCode::OK };
-        assert_eq!(own.status, expected, "the owner reads {path}: {}", own.text());
-        let strangers = [
-            ("authorization", &foreign_reader),
-            ("authorization", &foreign_intake),
-            ("authorization", &intake),
-            ("cookie", &foreign_clerk),
-            ("cookie", &operator),
-        ];
-        for (header, value) in strangers {
-            let there = bed.get(&path, &[(header, value)]).await;
-            assert_eq!(there.status, StatusCode::NOT_FOUND, "{path} {header}: {}", there.text());
-            // Octet for octet the same as for what does not exist.
-            let nowhere = path.replace(&id, UNKNOWN).replace(&tenant, UNKNOWN);
-            let absent = bed.get(&nowhere, &[(header, value)]).await;
-            assert_eq!(there.octets, absent.octets, "{path}");
-            assert_eq!(there.json()["code"], "PST-API-0002");
+    let world = World::new().await;
+    let before = world.rows().await;
+    assert!(before.iter().any(|r| r.contains("Zebra-Bauantrag")) && before.len() > 30, "{before:#?}");
+    let mut asked = 0;
+    for case in CASES {
+        let mut places: Vec<(At, Kind)> = Vec::new();
+        let mut fixed: &[&str] = &[""];
+        for name in parameters(case.path) {
+            match of_parameter(name) {
+                Ok(kind) => places.push((At::Path(name), kind)),
+                Err(values) => fixed = values,
+            }
         }
-        for anonymous in
-            [&[][..], &[("authorization", "Bearer nichts")][..], &[("cookie", "poststelle=nichts")][..]]
-        {
-            let answer = bed.get(&path, anonymous).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
-            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"poststelle\"");
-            assert_eq!(answer.json()["code"], "PST-API-0001");
+        places.extend(case.takes);
+        for caller in &world.callers {
+            // Guessing passwords is limited by name; one stranger tells as much as all.
+            if case.path == "/anmelden" && case.method == "post" && caller.name != "nobody" {
+                continue;
+            }
+            // All alarms are the operator's.
+            if caller.name == "the operator" && places.iter().any(|p| p.1 == Kind::Alarm) {
+                continue;
+            }
+            for fixed in fixed {
+                for filling in fillings(&places) {
+                    let filled = |foreign: usize| -> Vec<(At, Kind, usize)> {
+                        let chosen = places.iter().zip(&filling).filter(|(_, whose)| **whose != Whose::None);
+                        chosen
+                            .map(|((at, kind), w)| (*at, *kind, if *w == Whose::Own { 0 } else { foreign }))
+                            .collect()
+                    };
+                    let (theirs, nobodys) = (filled(1), filled(2));
+                    let what = format!("{} {} {filling:?} by {}", case.method, case.path, caller.name);
+                    let there = world.bed.ask(world.request(case, fixed, &theirs, caller)).await;
+                    let absent = world.bed.ask(world.request(case, fixed, &nobodys, caller)).await;
+                    world.holds(&what, caller, &there, &theirs);
+                    assert_eq!(likeness(&world, &there), likeness(&world, &absent), "{what}");
+                    // A key or a cursor of others means nothing; any other foreign id is refused.
+                    let harmless = theirs
+                        .iter()
+                        .all(|(_, kind, which)| *which == 0 || matches!(kind, Kind::Key | Kind::Cursor));
+                    let refused = there.status.is_client_error()
+                        || there.status == StatusCode::SEE_OTHER
+                            && there.header("location").starts_with("/anmelden");
+                    assert!(harmless || refused, "{what}: {} {}", there.status, there.text());
+                    asked += 2;
+                }
+                if places.is_empty() {
+                    let answer = world.bed.ask(world.request(case, fixed, &[], caller)).await;
+                    world.holds(
+                        &format!("{} {} by {}", case.method, case.path, caller.name),
+                        caller,
+                        &answer,
+                        &[],
+                    );
+                    asked += 1;
+                }
+            }
+        }
+        // Methods that a route does not have, and HEAD where it has GET.
+        let theirs: Vec<(At, Kind, usize)> = places.iter().map(|(at, kind)| (*at, *kind, 1)).collect();
+        let has = |m: &str| CASES.iter().any(|c| c.path == case.path && c.method == m);
+        for method in ["get", "post", "put", "patch", "delete", "head"].into_iter().filter(|m| !has(m)) {
+            let case = Case { method, ..self::case(method, case.path) };
+            for caller in &world.callers {
+                let answer = world.bed.ask(world.request(&case, fixed[0], &theirs, caller)).await;
+                let what = format!("{method} {} by {}", case.path, caller.name);
+                world.holds(&what, caller, &answer, &theirs);
+                let none = method != "head" || !has("get");
+                assert_eq!(
+                    answer.status == StatusCode::METHOD_NOT_ALLOWED,
+                    none,
+                    "{what}: {}",
+                    answer.status
+                );
+                asked += 1;
+            }
         }
     }
-    let (clerk, _) = bed.session(bed.a.clerk).await;
-    for path in pages(&tenant, &id) {
-        assert_eq!(bed.see(&path, &clerk).await.status, StatusCode::OK, "{path}");
-        for cookie in [&foreign_clerk, &operator] {
-            let there = bed.see(&path, cookie).await;
-            assert_eq!(there.status, StatusCode::NOT_FOUND, "{path}");
-            let absent = bed.see(&path.replace(&id, UNKNOWN).replace(&tenant, UNKNOWN), cookie).await;
-            assert_eq!(there.octets, absent.octets, "{path}");
+    println!("{asked} requests by {} callers", world.callers.len());
+    assert_eq!(world.rows().await, before, "nothing of theirs changed");
+
+    // The owners themselves do see it: what was looked for is there to be found.
+    let mut seen = String::new();
+    for case in CASES.iter().filter(|c| c.path.contains("{tenant}")) {
+        let owner = &world.owners[usize::from(case.path.starts_with("/api"))];
+        let mut fixed = "1";
+        let mut places = Vec::new();
+        for name in parameters(case.path) {
+            match of_parameter(name) {
+                Ok(kind) => places.push((At::Path(name), kind, 1)),
+                Err(values) => fixed = values[0],
+            }
         }
-        let stranger = bed.get(&path, &[]).await;
-        assert_eq!(stranger.status, StatusCode::SEE_OTHER, "{path}");
-        assert!(stranger.header("location").starts_with("/anmelden"));
-        // A token is no session, and what is in a token's place is no token.
-        assert_eq!(bed.get(&path, &[("authorization", &own_reader)]).await.status, StatusCode::SEE_OTHER);
+        let answer = world.bed.ask(world.request(case, fixed, &places, owner)).await;
+        let good = answer.status == StatusCode::OK || answer.header("location").contains("hinweis=");
+        assert!(good, "{} {}: {} {}", case.method, case.path, answer.status, answer.text());
+        seen.push_str(&answer.text());
     }
-    // Own tenant in the path, another tenant's message: not there either.
-    let mixed = format!("/api/v1/messages/{}/{id}", bed.b.tenant);
-    assert_eq!(bed.get(&mixed, &[("authorization", &foreign_reader)]).await.status, StatusCode::NOT_FOUND);
-    for bad in ["/nachrichten/x/y", "/nachrichten/%00/%0d%0a", "/nachrichten/../../etc/passwd"] {
-        assert_eq!(bed.see(bad, &clerk).await.status, StatusCode::NOT_FOUND, "{bad}");
+    for planted in
+        ["Zebra-Bauantrag", "Zacharias Zebra", "zebra@geheim.example", "zebra.txt", "Zebraziel", "Zoe Zebra"]
+    {
+        assert!(seen.contains(planted), "{planted} is nowhere");
     }
-    assert_eq!(bed.see("/nachrichten/%ff/%ff", &clerk).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,17 +605,33 @@ async fn a_box_is_a_wall_too() {
     let (cookie, _) = bed.session(narrow).await;
     let list = bed.see("/nachrichten", &cookie).await.text();
     assert!(list.contains("Hier ist noch keine Nachricht"), "{list}");
-    for path in pages(&bed.a.tenant.to_string(), &id.to_string()).iter().take(4) {
-        assert_eq!(bed.see(path, &cookie).await.status, StatusCode::NOT_FOUND, "{path}");
+    let base = format!("/nachrichten/{}/{id}", bed.a.tenant);
+    for path in ["", "/original", "/teile/1", "/anhaenge.zip"] {
+        assert_eq!(bed.see(&format!("{base}{path}"), &cookie).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     // The log tells about all mail of the tenant: not for somebody with one box.
     let log = format!("/api/v1/tenants/{}/log/checkpoint", bed.a.tenant);
     assert_eq!(bed.see(&log, &cookie).await.status, StatusCode::NOT_FOUND);
     // A role taken back is gone with the next request.
     let (clerk, _) = bed.session(bed.a.clerk).await;
-    let path = format!("/nachrichten/{}/{id}", bed.a.tenant);
-    assert_eq!(bed.see(&path, &clerk).await.status, StatusCode::OK);
+    assert_eq!(bed.see(&base, &clerk).await.status, StatusCode::OK);
     let grant = Grant { role: Role::Clerk, place: Place::Tenant { tenant: bed.a.tenant } };
     bed.hub.revoke(bed.a.clerk, grant, &who()).await.unwrap();
-    assert_eq!(bed.see(&path, &clerk).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bed.see(&base, &clerk).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_id_is_not_there() {
+    let bed = Bed::new().await;
+    let (clerk, _) = bed.session(bed.a.clerk).await;
+    for bad in ["/nachrichten/x/y", "/nachrichten/%00/%0d%0a", "/nachrichten/../../etc/passwd"] {
+        assert_eq!(bed.see(bad, &clerk).await.status, StatusCode::NOT_FOUND, "{bad}");
+    }
+    assert_eq!(bed.see("/nachrichten/%ff/%ff", &clerk).await.status, StatusCode::BAD_REQUEST);
+    let anonymous = bed.get("/api/v1/messages", &[]).await;
+    assert_eq!(anonymous.header("www-authenticate"), "Bearer realm=\"poststelle\"");
+    assert_eq!(
+        (anonymous.status, anonymous.json()["code"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("PST-API-0001"))
+    );
 }

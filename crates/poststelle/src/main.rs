@@ -12,7 +12,10 @@ mod bench;
 mod config;
 mod crash;
 mod demo;
+mod directory;
 mod house;
+mod init;
+mod person;
 mod reference;
 mod telemetry;
 mod transfer;
@@ -56,6 +59,8 @@ enum Command {
         #[arg(long, default_value_t = 0, allow_negative_numbers = true, hide = true)]
         clock_skew: i64,
     },
+    /// Founds an installation in a folder: configuration, root key, database, first operator.
+    Init(init::InitArgs),
     /// Brings the database schema up to date and founds what a new installation needs.
     Migrate {
         #[command(flatten)]
@@ -71,6 +76,15 @@ enum Command {
     /// Configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Administrations, tenants, mailboxes, desks, connectors, rules, people and services.
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
+    /// One account.
+    #[command(subcommand)]
+    Person(person::PersonCommand),
+    /// API tokens of services.
+    #[command(subcommand)]
+    Token(person::TokenCommand),
     /// Messages.
     #[command(subcommand)]
     Message(MessageCommand),
@@ -205,6 +219,10 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve { config, role, clock_skew } => serve(&config, role, clock_skew).await,
+        Command::Init(args) => init::run(args).await,
+        Command::Directory(command) => directory::run(command).await,
+        Command::Person(command) => person::run(command).await,
+        Command::Token(command) => person::run_token(command).await,
         Command::Migrate { config } => admin::migrate(&Config::load(&config.config)?).await,
         Command::Doctor { config, json } => admin::doctor(&config.config, json).await,
         Command::Config(ConfigCommand::Check { config }) => {

@@ -8,5 +8,7 @@
 mod backup;
 #[path = "it/place.rs"]
 mod place;
+#[path = "it/setup/mod.rs"]
+mod setup;
 #[path = "it/transfer.rs"]
 mod transfer;

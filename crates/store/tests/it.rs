@@ -9,6 +9,8 @@
 mod bed;
 #[path = "it/blobs.rs"]
 mod blobs;
+#[path = "it/directory.rs"]
+mod directory;
 #[path = "it/jobs.rs"]
 mod jobs;
 #[path = "it/migrations.rs"]

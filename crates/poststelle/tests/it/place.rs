@@ -38,6 +38,14 @@ pub fn kinds() -> Vec<Kind> {
     vec![Kind::Sqlite]
 }
 
+/// An empty PostgreSQL database: addresses of worker and owner, and the worker's role.
+pub async fn new_postgres() -> (String, String, String) {
+    let get = |name: &str| std::env::var(format!("POSTSTELLE_TEST_POSTGRES{name}")).unwrap();
+    let name = format!("place_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let owner = migrate::create_database(&get(""), &name).await.unwrap();
+    (format!("{}/{name}", get("_APP").rsplit_once('/').unwrap().0), owner, get("_APP_ROLE"))
+}
+
 /// An installation.
 pub struct Place {
     pub dir: tempfile::TempDir,
@@ -67,11 +75,8 @@ impl Place {
         match self.kind {
             Kind::Sqlite => self.url = format!("sqlite://{}", self.path("data/poststelle.db").display()),
             Kind::Postgres => {
-                let get = |name: &str| std::env::var(format!("POSTSTELLE_TEST_POSTGRES{name}")).unwrap();
-                let name = format!("place_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-                let owner = migrate::create_database(&get(""), &name).await.unwrap();
-                self.url = format!("{}/{name}", get("_APP").rsplit_once('/').unwrap().0);
-                let role = get("_APP_ROLE");
+                let (url, owner, role) = new_postgres().await;
+                self.url = url;
                 database =
                     format!("[database]\nurl = '{}'\nowner_url = '{owner}'\napp_role = '{role}'\n", self.url);
             }

@@ -24,6 +24,8 @@ mod resume;
 mod secrets;
 #[path = "it/sign_in.rs"]
 mod sign_in;
+#[path = "it/strangers.rs"]
+mod strangers;
 #[path = "it/texts.rs"]
 mod texts;
 #[path = "it/trouble.rs"]

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: EUPL-1.2
+//! A foreign tenant in which everything carries a mark, and the strangers who must not come to see it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use poststelle_hub::clock::SystemIds;
+use poststelle_hub::watch::{Timers, Watch};
+use poststelle_model::people::{Grant, Place};
+use poststelle_model::{AlarmId, ChannelKind, DeliveryState, Fault, PrincipalId, Reason, Role};
+use poststelle_store::{Scope, evidence};
+use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
+use uuid::Uuid;
+
+use crate::bed::{Bed, Does, Side, person, service, who};
+
+/// In every text that is planted in the foreign tenant.
+pub const MARK: &str = "zebra";
+
+/// What a place in a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Tenant,
+    Message,
+    Delivery,
+    Alarm,
+    Mailbox,
+    /// A page begins after this message.
+    Cursor,
+    /// A client's idempotency key.
+    Key,
+    /// A sign-in name.
+    Login,
+}
+
+/// Values of one kind: of the callers' tenant, of the foreign one, and of nobody.
+pub type Values = [String; 3];
+
+/// The same id with another last digit: nobody's, and in the same place of every order.
+fn nobodys(id: impl std::fmt::Display) -> String {
+    let id: Uuid = id.to_string().parse().unwrap();
+    Uuid::from_u128(id.as_u128() ^ 1).to_string()
+}
+
+pub struct World {
+    pub bed: Bed,
+    pub callers: Vec<Caller>,
+    /// The foreign tenant's own: page and API.
+    pub owners: [Caller; 2],
+    pub values: BTreeMap<&'static str, Values>,
+    pub version: i64,
+    /// Ids of the foreign tenant's things and people.
+    pub ids: Vec<String>,
+}
+
+pub struct Caller {
+    pub name: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    pub csrf: String,
+}
+
+async fn signed_in(bed: &Bed, name: &'static str, who: PrincipalId) -> Caller {
+    let (cookie, csrf) = bed.session(who).await;
+    Caller { name, headers: vec![("cookie", cookie)], csrf }
+}
+
+fn client(name: &'static str, token: &str) -> Caller {
+    Caller { name, headers: vec![("authorization", format!("Bearer {token}"))], csrf: String::new() }
+}
+
+/// A mail with the mark in every place that people see.
+fn marked_mail() -> Vec<u8> {
+    [
+        "From: \"Zacharias Zebra\" <zebra@geheim.example>\r\nTo: post@zebra.example\r\n",
+        "Subject: Zebra-Bauantrag\r\nMessage-ID: <zebra-1@geheim.example>\r\nMIME-Version: 1.0\r\n",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nZebra im Text\r\n",
+        "--b\r\nContent-Type: text/plain; name=\"zebra.txt\"\r\nContent-Disposition: attachment\r\n\r\nzebra\r\n",
+        "--b--\r\n",
+    ]
+    .concat()
+    .into_bytes()
+}
+
+async fn raise(bed: &Bed, side: &Side) -> AlarmId {
+    let id = AlarmId::new(&SystemIds);
+    let mut tx = bed.hub.db().begin(Scope::Tenant(side.tenant)).await.unwrap();
+    let reason = Reason::new("PST-HUB-0008", Fault::Tenant).with("why", "x");
+    evidence::raise_alarm(&mut tx, side.tenant, id, "balance", &reason, bed.hub.clock().now()).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let bed = Bed::new().await;
+        let (a, b) = (&bed.a, &bed.b);
+        let hub = &bed.hub;
+        *bed.far.does.lock().unwrap() = Does::NeedsAPerson;
+        bed.connector(a, "Bauamt", "Bauantrag").await;
+        let connector = bed.connector(b, "Zebraziel", "Zebra").await;
+        let mailbox = hub.add_mailbox(b.tenant, "Zebrapostfach", &who()).await.unwrap();
+        hub.add_address(b.tenant, b.mailbox, ChannelKind::Mail, "post@zebra.example", &who()).await.unwrap();
+        let desk = hub.add_desk(b.administration, "Zebrakorb", &[b.tenant], &who()).await.unwrap();
+        let worker = person(hub, "zebra", "Zoe Zebra", Some(b.administration)).await;
+        let place_b = Place::Tenant { tenant: b.tenant };
+        hub.grant(worker, Grant { role: Role::TenantAdmin, place: place_b }, &who()).await.unwrap();
+
+        let own = bed.accept(a, b"From: a@b.example\r\nSubject: Bauantrag\r\n\r\nText\r\n").await;
+        let message = bed.accept(b, &marked_mail()).await;
+        let own_delivery = bed.stands(a.tenant, own, DeliveryState::Parked).await;
+        let delivery = bed.stands(b.tenant, message, DeliveryState::Parked).await;
+        // A message of the foreign tenant's client under a key of its own.
+        let fach = service(hub, b.tenant, "zebra-fach", Role::Intake).await;
+        let handed = Request::post("/api/v1/messages")
+            .header("authorization", format!("Bearer {fach}"))
+            .header("idempotency-key", "zebra-schluessel")
+            .body(Body::from("From: zebra@geheim.example\r\nSubject: zebra\r\n\r\nzebra\r\n"))
+            .unwrap();
+        let handed = bed.ask(handed).await.json()["message"].as_str().unwrap().to_owned();
+        bed.processed(b.tenant, handed.parse().unwrap()).await;
+        let (own_alarm, alarm) = (raise(&bed, a).await, raise(&bed, b).await);
+        Watch::new(hub.clone(), Timers::default()).sequence_all().await.unwrap();
+
+        // Sessions and tokens that were good once.
+        let expired = signed_in(&bed, "an expired session of theirs", worker).await;
+        let short = hub.add_principal("kurz", "Kurz", "service", None, None, &who()).await.unwrap();
+        hub.grant(short, Grant { role: Role::Clerk, place: place_b }, &who()).await.unwrap();
+        let short = hub.create_token(short, b.tenant, "t", Duration::from_secs(60), &who()).await.unwrap();
+        let gone = hub.add_administration("frueher", "Amt Früher", &who()).await.unwrap();
+        hub.give_mandate(b.tenant, gone, &who()).await.unwrap();
+        let former = person(hub, "frueher", "Frieda Früher", Some(gone)).await;
+        hub.grant(former, Grant { role: Role::Clerk, place: place_b }, &who()).await.unwrap();
+        bed.clock.advance(Duration::from_secs(9 * 3600));
+        hub.give_mandate(b.tenant, b.administration, &who()).await.unwrap();
+        let revoked = person(hub, "entzogen", "Emil Entzogen", Some(b.administration)).await;
+        let grant = Grant { role: Role::Clerk, place: place_b };
+        hub.grant(revoked, grant, &who()).await.unwrap();
+        hub.revoke(revoked, grant, &who()).await.unwrap();
+
+        // People who are somebody elsewhere.
+        let desk_a = hub.add_desk(a.administration, "Bauamt", &[a.tenant], &who()).await.unwrap();
+        let mut somebody = Vec::new();
+        for (name, login, role, place) in [
+            ("an administrator of A", "verwaltung", Role::TenantAdmin, Place::Tenant { tenant: a.tenant }),
+            ("a clerk of a desk of A", "korb", Role::Clerk, Place::Desk { tenant: a.tenant, desk: desk_a }),
+            (
+                "a clerk of a box of A",
+                "fach",
+                Role::Clerk,
+                Place::Mailbox { tenant: a.tenant, mailbox: a.mailbox },
+            ),
+            ("an auditor of A", "pruefung", Role::Auditor, Place::Tenant { tenant: a.tenant }),
+            // Names of theirs in a grant of A open nothing.
+            ("a clerk of A at their desk", "fremd", Role::Clerk, Place::Desk { tenant: a.tenant, desk }),
+            (
+                "a clerk of A at their box",
+                "fremd2",
+                Role::Clerk,
+                Place::Mailbox { tenant: a.tenant, mailbox },
+            ),
+        ] {
+            let id = person(hub, login, "Jemand", Some(a.administration)).await;
+            hub.grant(id, Grant { role, place }, &who()).await.unwrap();
+            somebody.push((name, id));
+        }
+        let third = hub.add_tenant("cehagen", "Gemeinde Cehagen", &who()).await.unwrap();
+        hub.give_mandate(third, a.administration, &who()).await.unwrap();
+        let neighbour = person(hub, "nachbar", "Nora Nachbarin", Some(a.administration)).await;
+        let place = Place::Tenant { tenant: third };
+        hub.grant(neighbour, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
+        somebody.extend([
+            ("a clerk of a third tenant", neighbour),
+            ("the operator", bed.operator),
+            ("a clerk whose Amt lost the mandate", former),
+            ("a clerk whose role was taken back", revoked),
+        ]);
+        let mut callers = vec![
+            Caller { name: "nobody", headers: vec![], csrf: String::new() },
+            expired,
+            client("an expired token of theirs", short.reveal()),
+            client("a client of A that reads", &a.reader),
+            client("a client of A that hands in", &a.intake),
+            client("a client of A that handles", &service(hub, a.tenant, "handelt", Role::Clerk).await),
+        ];
+        for (name, id) in somebody {
+            callers.push(signed_in(&bed, name, id).await);
+        }
+        let owners = [
+            signed_in(&bed, "their own administrator", worker).await,
+            client("their own client", &service(hub, b.tenant, "zebra-handelt", Role::TenantAdmin).await),
+        ];
+        let own_box = a.mailbox.to_string();
+        let values = BTreeMap::from([
+            ("Tenant", [a.tenant.to_string(), b.tenant.to_string(), nobodys(b.tenant)]),
+            ("Message", [own.to_string(), message.to_string(), nobodys(message)]),
+            ("Cursor", [own.to_string(), message.to_string(), nobodys(message)]),
+            ("Delivery", [own_delivery.id.to_string(), delivery.id.to_string(), nobodys(delivery.id)]),
+            ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
+            ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
+            ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
+            ("Login", ["verwaltung".into(), "zebra".into(), "niemand".into()]),
+        ]);
+        let ids = [
+            b.tenant.to_string(),
+            b.mailbox.to_string(),
+            b.clerk.to_string(),
+            worker.to_string(),
+            connector.to_string(),
+            mailbox.to_string(),
+            desk.to_string(),
+            message.to_string(),
+            delivery.id.to_string(),
+            handed,
+            alarm.to_string(),
+        ];
+        Self { callers, owners, values, version: delivery.version, ids: ids.to_vec(), bed }
+    }
+
+    /// All rows of the foreign tenant in every table that has some, as text.
+    #[allow(clippy::disallowed_methods, reason = "rows are read past the store's own walls")]
+    pub async fn rows(&self) -> Vec<String> {
+        let url = format!("sqlite://{}", self.bed.dir.path().join("hub.db").display());
+        let pool = AnyPool::connect(&url).await.unwrap();
+        let tables = "SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p \
+            WHERE m.type = 'table' AND (p.name = 'tenant_id' OR (m.name = 'tenants' AND p.name = 'id'))";
+        let tables = sqlx::query(tables).fetch_all(&pool).await.unwrap();
+        assert!(tables.len() > 20, "{}", tables.len());
+        let mut all = Vec::new();
+        for table in tables {
+            let (table, column): (String, String) = (table.get(0), table.get(1));
+            let b = self.bed.b.tenant;
+            let select = format!("SELECT * FROM {table} WHERE {column} = '{b}'");
+            for row in sqlx::query(AssertSqlSafe(select)).fetch_all(&pool).await.unwrap() {
+                let cell = |i: usize| match row.try_get::<i64, _>(i) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => row.get::<String, _>(i),
+                };
+                let cells: Vec<String> = row
+                    .columns()
+                    .iter()
+                    .enumerate()
+                    .map(|(i, c)| format!("{}={}", c.name(), cell(i)))
+                    .collect();
+                all.push(format!("{table}: {}", cells.join(", ")));
+            }
+        }
+        pool.close().await;
+        all.sort_unstable();
+        all
+    }
+
+    pub fn value(&self, kind: Kind, which: usize) -> &str {
+        &self.values[format!("{kind:?}").as_str()][which]
+    }
+}

@@ -74,13 +74,7 @@ impl Hub {
             (Target::Mail { .. }, _) => ("mail".to_owned(), serde_json::Value::Null, None),
             (_, Some(c)) if c.active => {
                 let config = serde_json::from_str(&c.config).unwrap_or(serde_json::Value::Null);
-                let secret = if c.wrapped_secret.is_empty() {
-                    None
-                } else {
-                    let key = self.keys.tenant(&self.db, tenant).await?;
-                    let purpose = format!("connector-{}", c.id);
-                    Some(Arc::new(key.open_secret(&purpose, &c.wrapped_secret)?.to_vec()))
-                };
+                let secret = self.connector_secret(c).await?.map(Arc::new);
                 (c.kind.clone(), config, secret)
             }
             _ => {

@@ -28,6 +28,7 @@ use crate::change::{Change, CommitError};
 use crate::health::Component;
 use crate::hub::Hub;
 use crate::metrics::ChannelLabel;
+use crate::trace;
 
 /// Version of the payload of `process` jobs.
 pub const PROCESS_VERSION: i64 = 1;
@@ -122,6 +123,7 @@ struct Lane {
     blob: BlobId,
     wrapped: String,
     writer: BlobWriter,
+    span: tracing::Span,
 }
 
 /// A message being taken in.
@@ -163,7 +165,8 @@ impl Hub {
             let name = blob::name(tenant, message, blob);
             let writer =
                 BlobWriter::create(&self.blobs, &name, &blob_key).await.map_err(|e| self.noticed(e))?;
-            lanes.push(Lane { tenant, message, blob, wrapped, writer });
+            let span = trace::accept(&new, tenant, message);
+            lanes.push(Lane { tenant, message, blob, wrapped, writer, span });
         }
         Ok(Intake { new, lanes, cap, seen: 0, _budget: budget })
     }
@@ -229,6 +232,7 @@ impl Intake {
         let label = ChannelLabel { channel: self.new.channel.as_str().to_owned() };
         hub.metrics.refused.get_or_create(&label).inc();
         for lane in self.lanes {
+            lane.span.record("outcome", "aborted");
             lane.writer.abort().await;
         }
     }
@@ -243,8 +247,10 @@ impl Intake {
         let mut change = Change::default();
         let mut accepted = Vec::with_capacity(self.lanes.len());
         let mut size = 0;
+        let mut spans = Vec::with_capacity(self.lanes.len());
         for lane in self.lanes {
             let (length, digests) = lane.writer.finish().await.map_err(|e| hub.noticed(e))?;
+            trace::stored(&lane.span, length);
             size = length;
             let sha256 = digests.sha256_hex();
             let mut conflicts_with = None;
@@ -255,6 +261,7 @@ impl Intake {
                 if let Some((message, _)) = earlier.iter().find(|(_, digest)| *digest == sha256) {
                     let name = blob::name(lane.tenant, lane.message, lane.blob);
                     hub.blobs.delete(&name).await?;
+                    trace::repeated(&lane.span, *message);
                     accepted.push(Accepted { tenant: lane.tenant, message: *message, repeated: true });
                     continue;
                 }
@@ -293,6 +300,7 @@ impl Intake {
                 created_at: now,
             });
             change.messages.push(NewMessage { message, wrapped_key: lane.wrapped, mailboxes });
+            spans.push(lane.span);
             accepted.push(Accepted { tenant: lane.tenant, message: lane.message, repeated: false });
         }
         let fresh = change.messages.len() as u64;
@@ -304,6 +312,7 @@ impl Intake {
             if let Err(error) = hub.committer.commit(change).await {
                 // A commit whose answer was lost may have happened: then it is accepted all the same.
                 if !(error.is_exists() && all_there(hub, &ids).await) {
+                    spans.iter().for_each(|span| trace::failed(span, &accept_reason(&error)));
                     if let CommitError::Store(StoreError::Database(e)) = &error
                         && is_outage(e)
                     {
@@ -312,6 +321,9 @@ impl Intake {
                     return Err(error.into());
                 }
             }
+        }
+        for span in spans {
+            span.record("outcome", "accepted");
         }
         for (message, wrapped) in young {
             hub.recent.accepted(message, &wrapped);

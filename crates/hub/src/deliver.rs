@@ -125,6 +125,7 @@ impl Hub {
         };
         let verdict = self.call(channel.as_ref(), &out, &key, doubtful && !descriptor.idempotent).await;
         self.metrics.attempt(descriptor.name, verdict.word());
+        crate::trace::attempt(descriptor.name, verdict.word());
         self.note_lane(&job.lane, &verdict);
         match verdict {
             Verdict::Outcome(SendOutcome::Accepted { receipt, foreign_id }) => {
@@ -450,6 +451,7 @@ impl Hub {
         let Some(message) = messages::get(&mut tx, tenant, delivery.message).await? else {
             return Ok(change);
         };
+        crate::trace::about(message.id);
         let inspection = messages::inspection(&mut tx, tenant, delivery.message).await?.unwrap_or_default();
         tx.rollback().await?;
         if message.direction != Direction::In || message.channel != ChannelKind::Mail {

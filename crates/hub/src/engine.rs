@@ -17,6 +17,7 @@ use poststelle_store::jobs::{self, Fence, Job};
 use poststelle_store::messages::{self, Delivery};
 use poststelle_store::{Scope, StoreError};
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
 
 use crate::accept::{AcceptError, PROCESS_VERSION};
 use crate::change::{Change, CommitError};
@@ -24,6 +25,7 @@ use crate::deliver::NOTICE_VERSION;
 use crate::health::Component;
 use crate::hub::Hub;
 use crate::process::DELIVER_VERSION;
+use crate::trace;
 
 /// How often we look even when nobody wakes us.
 const POLL: Duration = Duration::from_secs(1);
@@ -201,7 +203,8 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let result = engine.work(&job, delivery).await;
+            let span = trace::job(&job);
+            let result = engine.work(&job, delivery).instrument(span.clone()).await;
             {
                 let mut running = engine.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 if let Some(n) = running.lanes.get_mut(&job.lane) {
@@ -213,8 +216,10 @@ impl Engine {
                 running.fences.remove(&job.fence());
             }
             if let Err(error) = result {
+                trace::failed(&span, &error.reason());
                 engine.give_back(&job, &error).await;
             }
+            drop(span);
             drop(slot);
             engine.hub.wake.notify_one();
         });
@@ -228,6 +233,7 @@ impl Engine {
             ("notice", v) if v <= NOTICE_VERSION => hub.notice(job).await?,
             _ => return self.unknown(job).await,
         };
+        let outcome = trace::planned(&job.kind, &change);
         let processed = job.kind == "process";
         let opened = change
             .inspections
@@ -240,6 +246,7 @@ impl Engine {
                 if let Some((id, inspection, parts)) = opened {
                     hub.recent.processed(id, thread, &inspection, &parts);
                 }
+                outcome.into_iter().for_each(trace::outcome);
                 if processed {
                     hub.metrics.processed.inc();
                     let took = hub.clock.now().since(job.created_at);
@@ -250,6 +257,7 @@ impl Engine {
             // Somebody else did or does it: nothing of ours was written.
             Err(CommitError::LostLease) => {
                 hub.metrics.lost_leases.inc();
+                trace::outcome("lost");
                 Ok(())
             }
             Err(error) => Err(error.into()),

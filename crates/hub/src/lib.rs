@@ -27,6 +27,7 @@ pub mod resume;
 pub mod routing;
 pub mod status;
 pub mod texts;
+pub mod trace;
 pub mod view;
 pub mod watch;
 mod words;

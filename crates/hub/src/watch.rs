@@ -13,9 +13,11 @@ use poststelle_model::{AlarmId, Fault, Reason, TenantId, Timestamp};
 use poststelle_proof::note::NoteSigner;
 use poststelle_store::{Scope, StoreError, balance, evidence, jobs, tenants};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::health::Component;
 use crate::hub::Hub;
+use crate::trace;
 use crate::words;
 
 /// How often things are looked at.
@@ -154,8 +156,12 @@ impl Watch {
             let signer = self.signer(tenant).await?;
             loop {
                 let now = self.hub.clock.now();
-                match poststelle_evidence::sequence(&self.hub.db, tenant, &signer, &self.hub.node, now).await
-                {
+                let span = trace::sequence(tenant);
+                let placing =
+                    poststelle_evidence::sequence(&self.hub.db, tenant, &signer, &self.hub.node, now);
+                let placed = placing.instrument(span.clone()).await;
+                trace::sequenced(&span, placed.as_ref().ok().copied().flatten());
+                match placed {
                     Ok(Some(_)) => signed += 1,
                     Ok(None) => break,
                     Err(e) if e.is_conflict() => break,

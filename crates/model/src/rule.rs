@@ -21,6 +21,19 @@ pub enum TargetKind {
     Receipt,
 }
 
+impl TargetKind {
+    /// The word in metrics and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desk => "desk",
+            Self::Connector => "connector",
+            Self::Address => "address",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
 /// Where a delivery goes. Text form `kind:value`, unique per message and rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::admin;
 use crate::config::Config;
 use crate::house::{self, Role};
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
@@ -46,9 +47,12 @@ pub struct BenchArgs {
     /// Jobs in work at once.
     #[arg(long, default_value_t = 64)]
     parallel: u64,
+    /// `http://host:port` of a collector that takes traces (OTLP over HTTP), to see what they cost.
+    #[arg(long, default_value = "")]
+    otlp_endpoint: String,
 }
 
-async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>)> {
+async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>, Telemetry)> {
     std::fs::create_dir_all(&args.dir)?;
     let dir = args.dir.canonicalize()?;
     let hot = dir.join("uebergabe");
@@ -56,11 +60,14 @@ async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>)> {
     let url = args.database.clone().unwrap_or_else(|| format!("sqlite://{}", dir.join("bench.db").display()));
     let text = format!(
         "node = 'bench'\ndomain = 'bench.example'\ndata = '{}'\n[database]\nurl = '{url}'\n[web]\nlisten = '127.0.0.1:0'\n\
-         [smtp]\nlisten = '127.0.0.1:0'\n[limits]\nparallel = {}\n[timers]\ncanary_seconds = 0\n",
+         [smtp]\nlisten = '127.0.0.1:0'\n[limits]\nparallel = {}\n[timers]\ncanary_seconds = 0\n\
+         [telemetry]\notlp_endpoint = '{}'\n",
         dir.display(),
-        args.parallel
+        args.parallel,
+        args.otlp_endpoint
     );
     let config = Config::parse(&text, std::iter::empty())?;
+    let telemetry = crate::telemetry::start_with_traces("warn", &config)?;
     admin::migrate_quietly(&config).await?;
     let hub = house::hub(&config, Duration::ZERO, false).await?;
     let who = Who::house("bench");
@@ -91,13 +98,12 @@ async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>)> {
         };
         hub.put_rule(&rule, &who).await?;
     }
-    Ok((config, hub))
+    Ok((config, hub, telemetry))
 }
 
 /// SMTP in until 250.
 pub async fn accept(args: BenchArgs) -> Result<ExitCode> {
-    crate::telemetry::start("warn");
-    let (config, hub) = settle(&args).await?;
+    let (config, hub, telemetry) = settle(&args).await?;
     let running =
         house::start(&config, hub, Role::Ingress, house::Doors::open(&config, Role::Ingress).await?)?;
     let smtp = running.smtp.context("no SMTP door")?;
@@ -118,6 +124,7 @@ pub async fn accept(args: BenchArgs) -> Result<ExitCode> {
         })
     );
     running.stop().await;
+    telemetry.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -127,8 +134,7 @@ fn round(value: f64) -> f64 {
 
 /// SMTP in, rules, hot folder.
 pub async fn flow(args: BenchArgs) -> Result<ExitCode> {
-    crate::telemetry::start("warn");
-    let (config, hub) = settle(&args).await?;
+    let (config, hub, telemetry) = settle(&args).await?;
     let running =
         house::start(&config, Arc::clone(&hub), Role::All, house::Doors::open(&config, Role::All).await?)?;
     let smtp = running.smtp.context("no SMTP door")?;
@@ -190,6 +196,7 @@ pub async fn flow(args: BenchArgs) -> Result<ExitCode> {
         })
     );
     running.stop().await;
+    telemetry.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 

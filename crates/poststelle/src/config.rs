@@ -13,6 +13,10 @@ use poststelle_hub::Limits;
 use poststelle_hub::watch::Timers;
 use serde::Deserialize;
 
+/// The sections of the file.
+pub(crate) const SECTIONS: [&str; 10] =
+    ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "telemetry", "limits", "timers"];
+
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,6 +34,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub mail: Mail,
     pub connect: Connect,
+    pub telemetry: Telemetry,
     pub limits: LimitSettings,
     pub timers: TimerSettings,
 }
@@ -117,6 +122,17 @@ pub struct Connect {
     pub internal_webhooks: bool,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// `http(s)://host:port` of a collector that takes traces (OTLP over HTTP); empty = off.
+    pub otlp_endpoint: String,
+    /// Share of the traces that are sent, 0 to 1; every node keeps the same messages.
+    pub sample_ratio: f64,
+    /// Name of the service in the traces.
+    pub service_name: String,
+}
+
 macro_rules! settings {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident = $default:expr),+ $(,)? }) => {
         $(#[$doc])*
@@ -191,6 +207,7 @@ impl Default for Config {
             smtp: Smtp::default(),
             mail: Mail::default(),
             connect: Connect::default(),
+            telemetry: Telemetry::default(),
             limits: LimitSettings::default(),
             timers: TimerSettings::default(),
         }
@@ -200,6 +217,12 @@ impl Default for Config {
 impl Default for Web {
     fn default() -> Self {
         Self { listen: "127.0.0.1:8080".to_owned(), secure_cookies: true, proxies: Vec::new() }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), sample_ratio: 1.0, service_name: "poststelle".to_owned() }
     }
 }
 
@@ -236,8 +259,6 @@ impl Config {
                 continue;
             }
             let Some((section, field)) = rest.split_once('_') else { continue };
-            const SECTIONS: [&str; 9] =
-                ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "limits", "timers"];
             if !SECTIONS.contains(&section) {
                 continue;
             }
@@ -248,6 +269,9 @@ impl Config {
                 || field == "connections"
                 || field.ends_with("per_peer");
             let value = match (number, value.as_str()) {
+                (_, text) if field == "sample_ratio" => {
+                    text.parse().map(toml::Value::Float).unwrap_or(toml::Value::String(value))
+                }
                 (true, text) => text.parse().map(toml::Value::Integer).unwrap_or(toml::Value::String(value)),
                 (false, "true") => toml::Value::Boolean(true),
                 (false, "false") => toml::Value::Boolean(false),
@@ -279,6 +303,14 @@ impl Config {
         }
         if !self.smtp.listen_tls.is_empty() && self.smtp.certificate.as_os_str().is_empty() {
             bail!("smtp.listen_tls needs smtp.certificate and smtp.key");
+        }
+        let t = &self.telemetry;
+        let scheme = ["http://", "https://"].iter().any(|s| t.otlp_endpoint.starts_with(s));
+        if !t.otlp_endpoint.is_empty() && (!scheme || t.otlp_endpoint.contains('@')) {
+            bail!("telemetry.otlp_endpoint must be http://host:port or https://host:port");
+        }
+        if !(0.0..=1.0).contains(&t.sample_ratio) {
+            bail!("telemetry.sample_ratio must be between 0 and 1");
         }
         Ok(())
     }
@@ -351,7 +383,11 @@ mod tests {
         assert!(wrong("domain = 'x '").contains("domain"));
         assert!(wrong("[smtp]\nlisten_tls = '127.0.0.1:465'").contains("smtp.certificate"));
         assert!(wrong("[web]\nlisten = 8080").contains("string"));
+        assert!(wrong("[telemetry]\notlp_endpoint = '127.0.0.1:4318'").contains("otlp_endpoint"));
+        assert!(wrong("[telemetry]\nsample_ratio = 2").contains("sample_ratio"));
         assert!(Config::parse("", none()).is_ok());
+        let half = [("POSTSTELLE_TELEMETRY_SAMPLE_RATIO".to_owned(), "0.5".to_owned())];
+        assert_eq!(Config::parse("", half.into_iter()).unwrap().telemetry.sample_ratio, 0.5);
         let env = [("POSTSTELLE_WEB_LISTEN".to_owned(), "127.0.0.1:1".to_owned())];
         assert_eq!(Config::parse("", env.into_iter()).unwrap().web.listen, "127.0.0.1:1");
     }

@@ -49,6 +49,9 @@ pub struct DemoArgs {
     /// Largest message, bytes.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     message_bytes: u64,
+    /// `http://host:port` of a collector that takes traces (OTLP over HTTP).
+    #[arg(long, default_value = "")]
+    otlp_endpoint: String,
 }
 
 /// The tenant with the Fachverfahren every newcomer's mail can reach.
@@ -58,12 +61,12 @@ const FORWARD_TO: &str = "empfang@aussen.example";
 
 /// Runs the demo.
 pub async fn run(args: DemoArgs) -> Result<ExitCode> {
-    crate::telemetry::start(if args.once { "error" } else { "warn" });
     std::fs::create_dir_all(&args.dir).with_context(|| format!("folder {}", args.dir.display()))?;
     let dir = args.dir.canonicalize()?;
     let _ = std::fs::remove_file(dir.join("demo.json"));
-    let world = Arc::new(FarSide::start().await?);
     let mut config = settings(&args, &dir)?;
+    let telemetry = crate::telemetry::start_with_traces(if args.once { "error" } else { "warn" }, &config)?;
+    let world = Arc::new(FarSide::start().await?);
     let doors = Doors::open(&config, Role::All).await?;
     let smtp = doors.smtp().context("no SMTP door")?;
     let web = doors.web().context("no web door")?;
@@ -90,6 +93,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         let report = play(&hub, smtp, web, &settled, &world).await?;
         println!("{}", serde_json::to_string_pretty(&report)?);
         running.stop().await;
+        telemetry.stop().await;
         return Ok(if report["ok"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     write_sheet(&dir, &sheet)?;
@@ -101,6 +105,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     }
     let _ = std::fs::remove_file(dir.join("demo.json"));
     running.stop().await;
+    telemetry.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,6 +128,7 @@ fn settings(args: &DemoArgs, dir: &Path) -> Result<Config> {
     config.smtp.key = key;
     config.smtp.connections_per_peer = 1000;
     config.limits.message_bytes = args.message_bytes;
+    args.otlp_endpoint.clone_into(&mut config.telemetry.otlp_endpoint);
     config.limits.backoff_first_ms = 2_000;
     config.limits.backoff_max_ms = 60_000;
     if args.once {

@@ -256,8 +256,8 @@ async fn run(command: Command) -> Result<ExitCode> {
 }
 
 async fn serve(config: &ConfigArg, role: Role, clock_skew: i64) -> Result<ExitCode> {
-    telemetry::start("info");
     let config = Config::load(&config.config)?;
+    let telemetry = telemetry::start_with_traces("info", &config)?;
     let skew = Duration::from_secs(clock_skew.unsigned_abs());
     let doors = house::Doors::open(&config, role).await?;
     let hub = house::hub(&config, skew, clock_skew < 0).await?;
@@ -272,6 +272,7 @@ async fn serve(config: &ConfigArg, role: Role, clock_skew: i64) -> Result<ExitCo
     wait_for_end().await?;
     tracing::info!("shutting down");
     running.stop().await;
+    telemetry.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -133,8 +133,7 @@ fn configuration() -> String {
         } else if let Some(field) =
             line.strip_prefix("pub ").and_then(|l| l.split_once(':')).map(|(f, _)| f.to_owned())
         {
-            let sub = ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "limits", "timers"];
-            let heading = section == "config" && sub.contains(&field.as_str());
+            let heading = section == "config" && crate::config::SECTIONS.contains(&field.as_str());
             if !heading && !section.starts_with('$') {
                 let path = if section == "config" { field } else { format!("{section}.{field}") };
                 out.push_str(&format!(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! Around every request: id and span, refusal of changing requests from foreign pages, one form for all refusals,
-//! security headers. Nothing secret is logged: neither query, nor headers, nor body.
+//! Around every request: id and span (of the client's trace when it names one), refusal of changing requests from
+//! foreign pages, one form for all refusals, security headers. Nothing secret is logged: neither query, nor headers,
+//! nor body.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +13,8 @@ use axum::http::header::{
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::error::Refusal;
 use crate::pages;
@@ -30,7 +32,15 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     let path = request.uri().path().to_owned();
     let program = !is_for_people(&path);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", id, method = %request.method(), route);
+    let span = tracing::info_span!(
+        target: "trace",
+        "request",
+        id,
+        method = %request.method(),
+        route,
+        traceparent = traceparent(request.headers()),
+        status = Empty
+    );
     let reloads = request.headers().contains_key("hx-request");
     let began = web.now();
     let foreign = !program && !is_own(request.method(), request.headers());
@@ -41,6 +51,7 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
             next.run(request).await
         };
         let took = web.now().since(began);
+        Span::current().record("status", answer.status().as_u16());
         tracing::debug!(path, status = answer.status().as_u16(), ms = took.as_millis(), "answered");
         answer
     }
@@ -55,6 +66,13 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
         answer.headers_mut().insert(REQUEST_ID, id);
     }
     answer
+}
+
+/// The client's place in its own trace (W3C Trace Context), unless it is no such text at all.
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let plain = text.len() == 55 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    plain.then_some(text)
 }
 
 /// A part of a page that reloads itself cannot show the sign-in: the browser goes there as a whole.

@@ -25,13 +25,13 @@ pub struct Descriptor {
     pub name: &'static str,
     /// Name on screen.
     pub title: &'static str,
-    /// Largest message it takes, bytes of the original.
+    /// Largest message it takes, bytes of the original; the hub offers nothing larger.
     pub max_size: u64,
     /// Does acceptance mean arrival (hot folder), or does a receipt follow (mail)?
     pub confirms: Confirms,
     /// Does the far side recognise the idempotency key, so that sending again is harmless?
     pub idempotent: bool,
-    /// Most deliveries to one target at once.
+    /// Most deliveries to one target at once, per tenant and node.
     pub parallel: usize,
 }
 
@@ -232,6 +232,12 @@ pub trait Channel: Send + Sync {
     ) -> Result<Reconciled, ChannelError> {
         let _ = (cx, out, key);
         Ok(Reconciled::Unknown)
+    }
+
+    /// Forgets what is long over at one target; called now and then.
+    async fn tidy(&self, cx: &Cx, config: &serde_json::Value) -> Result<(), ChannelError> {
+        let _ = (cx, config);
+        Ok(())
     }
 
     /// Lists what waits at the far side (pull channels).

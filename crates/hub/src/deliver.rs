@@ -96,6 +96,13 @@ impl Hub {
             .map(|p| p.because.clone())
             .unwrap_or_default();
         let descriptor = channel.describe();
+        if u64::try_from(message.size).is_ok_and(|size| size > descriptor.max_size) {
+            let reason = Reason::new("PST-DELIVER-0006", Fault::Sender)
+                .with("size", message.size)
+                .with("cap", descriptor.max_size)
+                .with("channel", descriptor.title);
+            return self.ended(job, delivery, DeliveryEvent::Reject, reason, None).await;
+        }
         // Claimed before without a recorded outcome: a worker died in the middle, or lost its lease.
         let interrupted = job.attempts > 1 || delivery.state == DeliveryState::Sending;
         let doubtful = interrupted || delivery.state == DeliveryState::Unclear;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poststelle_model::{DeliveryId, Fault, Reason, TenantId};
+use poststelle_model::{DeliveryId, Fault, Reason, Target, TenantId};
 use poststelle_store::jobs::{self, Fence, Job};
 use poststelle_store::messages::{self, Delivery};
 use poststelle_store::{Scope, StoreError};
@@ -107,7 +107,12 @@ impl Engine {
         if self.hub.health.works(Component::Database) {
             tracing::info!("database answers again");
         }
-        let plan = self.plan(due, free);
+        let mut lanes = Vec::with_capacity(due.len());
+        for lane in due {
+            let parallel = self.lane_parallel(&lane).await?;
+            lanes.push((lane, parallel));
+        }
+        let plan = self.plan(lanes, free);
         if plan.is_empty() {
             return Ok(next.unwrap_or(POLL).min(POLL).max(Duration::from_millis(1)));
         }
@@ -138,18 +143,17 @@ impl Engine {
     }
 
     /// Which lanes get how many of the free slots: tenants in turn, then the lanes of each in turn.
-    fn plan(&self, due: Vec<String>, free: usize) -> Vec<(String, usize)> {
+    fn plan(&self, due: Vec<(String, usize)>, free: usize) -> Vec<(String, usize)> {
         let now = self.hub.clock.now();
         let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut tenants: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
-        let cap = (self.hub.limits.parallel * TENANT_EIGHTHS / 8).max(1);
+        let cap = self.tenant_parallel();
         let mut held: HashMap<&str, usize> = HashMap::new();
         for (lane, n) in &running.lanes {
             *held.entry(tenant_of(lane)).or_default() += n;
         }
-        for lane in due {
+        for (lane, parallel) in due {
             let busy = running.lanes.get(&lane).copied().unwrap_or(0);
-            let parallel = if lane.ends_with("/process") { cap } else { self.lane_parallel() };
             let room = self.hub.health.lane_allows(&lane, parallel, now).saturating_sub(busy);
             if room > 0 {
                 tenants.entry(tenant_of(&lane).to_owned()).or_default().push((lane, room));
@@ -190,8 +194,23 @@ impl Engine {
         grants.into_iter().collect()
     }
 
-    fn lane_parallel(&self) -> usize {
-        (self.hub.limits.parallel / 2).max(1)
+    fn tenant_parallel(&self) -> usize {
+        (self.hub.limits.parallel * TENANT_EIGHTHS / 8).max(1)
+    }
+
+    /// How many jobs of a lane may run here at once: as many as the channel lets at one target, at most half the node.
+    async fn lane_parallel(&self, lane: &str) -> Result<usize, StoreError> {
+        let hub = &self.hub;
+        let (tenant, target) = lane.split_once('/').unwrap_or_default();
+        let kind = match (tenant.parse(), Target::parse(target)) {
+            (Ok(_), Some(Target::Mail { .. })) => "mail".to_owned(),
+            (Ok(tenant), Some(Target::Connector { connector })) => {
+                hub.connector(tenant, connector).await?.map(|c| c.kind.clone()).unwrap_or_default()
+            }
+            _ => return Ok(self.tenant_parallel()),
+        };
+        let most = hub.channels.get(kind.as_str()).map_or(1, |channel| channel.describe().parallel);
+        Ok(most.min(hub.limits.parallel / 2).max(1))
     }
 
     fn start(self: &Arc<Self>, job: Job, delivery: Option<Delivery>) {

@@ -33,7 +33,7 @@ pub struct Timers {
     pub canary: Duration,
     /// Alarm when a canary did not come back within this.
     pub canary_limit: Duration,
-    /// Orphan blobs.
+    /// Orphan blobs, and what channels keep of hand-overs long over.
     pub sweep: Duration,
     /// Only blobs older than the longest upload are swept.
     pub sweep_age: Duration,
@@ -112,7 +112,7 @@ impl Watch {
                     "probe" => self.probe().await,
                     "canary" => self.canary().await,
                     "balance" => self.balance().await,
-                    _ => self.sweep().await.map(|_| ()),
+                    _ => self.sweep().await.and(self.tidy().await),
                 };
                 if let Err(error) = result {
                     let error = self.hub.noticed(error);
@@ -286,6 +286,33 @@ impl Watch {
             }
         }
         Ok(removed)
+    }
+
+    /// Lets every channel forget what is long over at each of its targets; a target that fails does not stop the others.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let hub = &self.hub;
+        let mut tx = hub.db.begin(Scope::System).await?;
+        if jobs::take_lease(&mut tx, "watch:tidy", &hub.node, LEASE).await?.is_none() {
+            return Ok(());
+        }
+        let all = tenants::all(&mut tx).await?;
+        tx.commit().await?;
+        for tenant in all {
+            let mut tx = hub.db.read(Scope::Tenant(tenant.id)).await?;
+            let connectors = tenants::connectors(&mut tx, tenant.id).await?;
+            tx.rollback().await?;
+            for connector in connectors.into_iter().filter(|c| c.active) {
+                let Some(channel) = hub.channels.get(connector.kind.as_str()) else { continue };
+                let config = serde_json::from_str(&connector.config).unwrap_or(serde_json::Value::Null);
+                if let Err(error) = channel.tidy(&hub.cx(tenant.id), &config).await {
+                    tracing::warn!(connector = %connector.id, %error, "target not tidied");
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -43,6 +43,7 @@ PST-DELIVER-0002 = Das Übergabeziel ist abgeschaltet oder gelöscht. Sobald es 
 PST-DELIVER-0003 = Der Kanal „{ $channel }“ ist auf dieser Installation nicht eingerichtet.
 PST-DELIVER-0004 = Möglicherweise doppelt übergeben: Ein früherer Versuch brach nach dem Senden ohne Antwort ab.
 PST-DELIVER-0005 = Die Gegenstelle hat nicht rechtzeitig geantwortet.
+PST-DELIVER-0006 = Die Nachricht hat { $size } Bytes; über den Weg „{ $channel }“ dürfen es höchstens { $cap } sein. Der Absender muss sie kleiner oder auf anderem Weg senden.
 
 # Übergabe an Fachverfahren
 PST-HOTFOLDER-1001 = Die Einstellungen der Ordnerübergabe sind nicht lesbar ({ $detail }). Die Administration des Mandanten muss sie berichtigen.
@@ -90,7 +91,6 @@ PST-MAIL-4004 = Der Mailserver { $host } hat die Nachricht noch nicht übernomme
 PST-MAIL-4005 = Die Verbindung zu { $host } brach nach dem Senden ab. Ob die Nachricht dort ankam, wird geklärt: { $detail }
 PST-MAIL-5002 = Die Nachricht lief im Kreis und wird nicht weitergeleitet. Die Verwaltung des Mandanten muss die Weiterleitungsregeln prüfen.
 PST-MAIL-5003 = { $address } ist keine gültige E-Mail-Adresse.
-PST-MAIL-5004 = Die Nachricht ist größer als die zulässigen { $cap } Bytes für ausgehende E-Mail.
 PST-MAIL-5005 = Der Mailserver hat die Nachricht an { $recipient } abgelehnt: { $detail }
 
 PST-API-0001 = Bitte melden Sie sich an oder senden Sie ein gültiges Zugangstoken.

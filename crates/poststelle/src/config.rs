@@ -187,7 +187,7 @@ settings!(
         canary_seconds = 300,
         /// Alarm when a canary is not back within, seconds.
         canary_limit_seconds = 120,
-        /// Orphan blobs, seconds.
+        /// Orphan blobs, and what hot folders keep of packages long taken, seconds.
         sweep_seconds = 3_600,
         /// Only blobs older than this are swept, seconds.
         sweep_age_seconds = 86_400,

@@ -11,6 +11,8 @@ mod conformance;
 mod day;
 #[path = "it/far_side.rs"]
 mod far_side;
+#[path = "it/limits.rs"]
+mod limits;
 #[path = "it/oracle.rs"]
 mod oracle;
 #[path = "it/threads.rs"]

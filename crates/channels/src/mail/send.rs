@@ -143,9 +143,6 @@ impl Channel for MailChannel {
             return reject(Reason::new("PST-MAIL-5002", Fault::Tenant));
         }
         let size = u64::try_from(out.message.size).unwrap_or(0);
-        if size > self.max_size {
-            return reject(Reason::new("PST-MAIL-5004", Fault::Sender).with("cap", self.max_size));
-        }
         let Some(route) = self.routes.of(to.domain()) else {
             let reason = Reason::new("PST-MAIL-4002", Fault::Operator).with("domain", to.domain());
             return Err(ChannelError::later(reason));

@@ -293,6 +293,10 @@ impl Channel for HotFolder {
         }
     }
 
+    async fn tidy(&self, cx: &Cx, config: &serde_json::Value) -> Result<(), ChannelError> {
+        self.sweep(cx, config).await.map(|_| ())
+    }
+
     async fn check(&self, cx: &Cx, config: &serde_json::Value) -> Result<(), ChannelError> {
         let path = settings(config)?;
         let (roots, root, opened) = (self.roots.clone(), path.clone(), self.opened());

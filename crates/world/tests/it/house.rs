@@ -43,9 +43,15 @@ pub struct Settings {
 
 impl House {
     pub async fn open(settings: Settings) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let far = Arc::new(FarSide::start().await.unwrap());
-        let hub = hub(dir.path(), far.addr(), &settings).await;
+        let relay = far.addr();
+        Self::relaying(settings, far, relay).await
+    }
+
+    /// With another relay than the far side.
+    pub async fn relaying(settings: Settings, far: Arc<FarSide>, relay: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let hub = hub(dir.path(), relay, &settings).await;
         hub.found_system().await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();

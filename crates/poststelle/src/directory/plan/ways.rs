@@ -402,9 +402,13 @@ fn bad_condition(bad: &routing::BadCondition) -> String {
         }
         B::Syntax(what) => format!("keine gültige Bedingung (CEL): {what}"),
         B::TooDeep(depth) => format!(
-            "exists, all, map und filter sind {depth}-fach geschachtelt; höchstens {} sind erlaubt",
+            "exists, all und filter sind {depth}-fach geschachtelt; höchstens {} sind erlaubt",
             routing::COMPREHENSION_CAP
         ),
+        B::TooLarge(levels) => {
+            format!("die Bedingung hat {levels} Ebenen; höchstens {} sind erlaubt", routing::LEVEL_CAP)
+        }
+        B::Builds => "map gibt es in Bedingungen nicht; exists, all und filter genügen".to_owned(),
         B::DryRun(what) => {
             format!(
                 "die Bedingung scheitert an einer Beispielnachricht: {what}; zu sehen ist allein msg mit seinen Feldern"

@@ -6,7 +6,8 @@
 //! given as stored, words come from [`crate::texts`].
 
 use poststelle_model::{
-    Access, DeliveryState, DeskId, Message, MessageId, Part, PrincipalId, Subject, TenantId, Timestamp,
+    Access, DeliveryId, DeliveryState, DeskId, Message, MessageId, Part, PrincipalId, Subject, TenantId,
+    Timestamp,
 };
 use poststelle_store::desk::DeskLine;
 use poststelle_store::messages::{Delivery, Inspection, Line, Receipt};
@@ -126,6 +127,9 @@ pub struct TimelineLine {
 pub struct Waiting {
     /// What: `processing` or the target in words.
     pub what: String,
+    /// Which delivery; absent before there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryId>,
     /// Why, one sentence.
     pub why: String,
     /// Next automatic try in Europe/Berlin; empty = none.
@@ -184,7 +188,7 @@ impl Hub {
         access: &Access,
         tenant: TenantId,
         id: DeskId,
-        before: Option<poststelle_model::DeliveryId>,
+        before: Option<DeliveryId>,
         limit: i64,
     ) -> Result<Vec<DeskLine>, ViewError> {
         if !access.may_read(tenant, &[], &[id]) {
@@ -276,6 +280,7 @@ impl Hub {
         if inspection.is_none() {
             waiting.push(Waiting {
                 what: "Prüfung und Verteilung".to_owned(),
+                delivery: None,
                 why: "Die Nachricht ist angenommen und wird gleich geprüft und verteilt.".to_owned(),
                 next: String::new(),
                 until: String::new(),

@@ -69,6 +69,7 @@ impl Words<'_> {
         let time = |t: Timestamp| if t.0 <= 0 || t >= Timestamp::NEVER { String::new() } else { t.berlin() };
         Some(Waiting {
             what: view.target.clone(),
+            delivery: Some(d.id),
             why: if view.sentence.is_empty() {
                 "Die Übergabe ist vorgesehen und beginnt von selbst.".to_owned()
             } else {

@@ -37,7 +37,7 @@ struct MessagePage {
     state: String,
     colour: &'static str,
     conflict: String,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Wait>,
     body: Body,
     defects: Vec<String>,
     files: Vec<File>,
@@ -92,6 +92,12 @@ struct Handover {
     since: String,
     next: String,
     /// Where a person sets it going again; empty = not for these hands, or nothing waits.
+    resume: String,
+}
+
+struct Wait {
+    view: Waiting,
+    /// As of [`Handover`].
     resume: String,
 }
 
@@ -171,8 +177,8 @@ pub(crate) async fn show(
         clearing: view.explanation.clearing,
         processed: view.inspection.is_some(),
         receipts: receipts(&view),
+        waiting: view.waiting.iter().map(|w| wait(w, &view, &base)).collect(),
         deliveries: view.deliveries.into_iter().map(|d| handover(d, view.handles, &base)).collect(),
-        waiting: view.waiting,
         here: refresh.here,
         toggle: refresh.toggle,
         poll: refresh.poll,
@@ -369,6 +375,15 @@ fn placed(view: &MessageView) -> Vec<Placed> {
                 .map_or_else(|| p.target.to_string(), |d| d.target.clone()),
         })
         .collect()
+}
+
+fn wait(waiting: &Waiting, view: &MessageView, base: &str) -> Wait {
+    let found = view.deliveries.iter().find(|d| Some(d.delivery.id) == waiting.delivery);
+    let resumable = found.filter(|d| d.resumable && view.handles);
+    Wait {
+        view: waiting.clone(),
+        resume: resumable.map(|d| resume::path(base, d.delivery.id)).unwrap_or_default(),
+    }
 }
 
 fn handover(view: DeliveryView, handles: bool, base: &str) -> Handover {

@@ -51,6 +51,7 @@ async fn by_a_person_with_a_page_before() {
 
     let html = bed.see(&base, &cookie).await.text();
     assert!(html.contains("Wartet: Übergabeziel „Bauamt“") && html.contains(&path), "{html}");
+    assert_eq!(html.matches(&path).count(), 2, "where it waits, and beside the delivery");
     assert!(!bed.see(&base, &reads).await.text().contains("fortsetzen"), "an auditor changes nothing");
     let refused = bed.see(&path, &reads).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: EUPL-1.2
+// After a restore the operator takes note of the alarm, which ends with that. Once only, so without JavaScript.
+
+export const title = "Ein Alarm wird zur Kenntnis genommen";
+export const ways = ["plain"];
+
+export default async function (t) {
+  const { login, password } = t.login("operator");
+  await t.open("/anmelden", "Anmeldung");
+  await t.fill("login", login);
+  await t.fill("password", password);
+  await t.go(t.button("Anmelden"), "Knopf Anmelden");
+  await t.open("/betrieb", "Betrieb mit Alarm");
+  await t.shows(/Aus einer Datensicherung wiederhergestellt/);
+  await t.go(t.button("Zur Kenntnis genommen"), "Knopf Zur Kenntnis genommen");
+  await t.page("Betrieb ohne Alarm");
+  t.hold("the alarm has ended", (await t.tab.getByText(/Aus einer Datensicherung/).count()) === 0);
+}

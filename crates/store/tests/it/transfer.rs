@@ -43,16 +43,24 @@ async fn houses() -> Vec<House> {
     all
 }
 
+/// A transaction past the functions of the store, with the scope of the house.
+async fn raw(house: &House) -> sqlx::Transaction<'static, sqlx::Any> {
+    let mut tx = AnyPool::connect(&house.bed.url).await.unwrap().begin().await.unwrap();
+    if house.bed.name == "postgres" {
+        sqlx::query("SELECT set_config('app.tenant', '*', true)").execute(&mut *tx).await.unwrap();
+    }
+    tx
+}
+
 /// A tenant with something in every table.
 async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8>)>) {
     let db = &house.bed.db;
     let (tenant, mailbox, desk_id) = bed::tenant(db, slug).await;
     let (key, wrapped) = house.keys.create_tenant(tenant).unwrap();
-    let pool = AnyPool::connect(&house.bed.url).await.unwrap();
-    sqlx::query(AssertSqlSafe(format!("UPDATE tenants SET wrapped_key = '{wrapped}' WHERE id = '{tenant}'")))
-        .execute(&pool)
-        .await
-        .unwrap();
+    let mut tx = raw(house).await;
+    let update = format!("UPDATE tenants SET wrapped_key = '{wrapped}' WHERE id = '{tenant}'");
+    assert_eq!(sqlx::query(AssertSqlSafe(update)).execute(&mut *tx).await.unwrap().rows_affected(), 1);
+    tx.commit().await.unwrap();
     let administration = AdministrationId::new(&TestIds);
     let person = PrincipalId::new(&TestIds);
     let mut tx = db.begin(Scope::System).await.unwrap();
@@ -222,11 +230,7 @@ async fn import(house: &House, passphrase: &str, file: &[u8]) -> Result<Pending,
 
 /// All rows of a table as text, in order.
 async fn dump(house: &House, table: &str, tenant: TenantId) -> Vec<String> {
-    let pool = AnyPool::connect(&house.bed.url).await.unwrap();
-    let mut tx = pool.begin().await.unwrap();
-    if house.bed.name == "postgres" {
-        sqlx::query("SELECT set_config('app.tenant', '*', true)").execute(&mut *tx).await.unwrap();
-    }
+    let mut tx = raw(house).await;
     let key = if table == "tenants" { "id" } else { "tenant_id" };
     let rows = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table} WHERE {key} = '{tenant}'")))
         .fetch_all(&mut *tx)

@@ -223,10 +223,9 @@ fn granted(r: &AnyRow) -> Result<Grant, StoreError> {
     let place = match text(r, 1)?.as_str() {
         "installation" => Place::Installation,
         "tenant" => Place::Tenant { tenant: parse(r, 2, "grants.tenant_id")? },
-        "desk" => Place::Desk {
-            tenant: parse(r, 2, "grants.tenant_id")?,
-            desk: parse(r, 3, "grants.object_id")?,
-        },
+        "desk" => {
+            Place::Desk { tenant: parse(r, 2, "grants.tenant_id")?, desk: parse(r, 3, "grants.object_id")? }
+        }
         "mailbox" => Place::Mailbox {
             tenant: parse(r, 2, "grants.tenant_id")?,
             mailbox: parse(r, 3, "grants.object_id")?,

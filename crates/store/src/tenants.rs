@@ -187,11 +187,7 @@ pub async fn insert_administration(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn rename_administration(
-    tx: &mut Tx,
-    id: AdministrationId,
-    name: &str,
-) -> Result<(), StoreError> {
+pub async fn rename_administration(tx: &mut Tx, id: AdministrationId, name: &str) -> Result<(), StoreError> {
     tx.run(sql::ADMINISTRATION_RENAME, args![name, id]).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use poststelle_evidence::{EvidenceError, NewEvidence};
 use poststelle_model::{Clock, MessageId, Part, TenantId};
-use poststelle_store::desk::DeskItem;
+use poststelle_store::desk::{DeskItem, Note};
 use poststelle_store::jobs::{Fence, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt};
 use poststelle_store::threads::{self, Thread};
@@ -38,6 +38,10 @@ pub struct Change {
     pub receipts: Vec<Receipt>,
     /// New desk items.
     pub desk_items: Vec<DeskItem>,
+    /// Changed desk items; `version` is the version read.
+    pub desk_updates: Vec<DeskItem>,
+    /// New notes.
+    pub notes: Vec<(TenantId, MessageId, Note)>,
     /// Events to be proved.
     pub evidence: Vec<NewEvidence>,
     /// Work that follows.
@@ -209,6 +213,12 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         messages::update_deliveries(tx, &rows!(updates, d => d.tenant)).await?;
         messages::insert_receipts(tx, &rows!(receipts, r => r.tenant)).await?;
         desk::insert(tx, &rows!(desk_items, i => i.tenant)).await?;
+        for item in rows!(desk_updates, i => i.tenant) {
+            desk::update(tx, &item).await?;
+        }
+        for (tenant, message, note) in rows!(notes, n => n.0) {
+            desk::add_note(tx, tenant, message, &note).await?;
+        }
         let evidence = rows!(evidence, e => e.tenant);
         if !evidence.is_empty() {
             poststelle_evidence::append(tx, clock.now(), &evidence).await?;

@@ -13,6 +13,7 @@ pub mod channel;
 pub mod clock;
 pub mod content;
 mod deliver;
+pub mod desk;
 pub mod directory;
 pub mod engine;
 pub mod health;

@@ -12,7 +12,7 @@ use poststelle_evidence::NewEvidence;
 use poststelle_model::part::Encoding;
 use poststelle_model::{
     ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, JobId, Message, Part,
-    Reason, ReceiptId, Subject, Target, TargetKind, TenantId, Timestamp, Who,
+    Reason, ReceiptId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Job, NewJob};
@@ -271,12 +271,13 @@ impl Hub {
                         delivery: delivery.id,
                         desk,
                         message: delivery.message,
-                        state: "new".to_owned(),
-                        owner: String::new(),
-                        due_at: Timestamp(0),
+                        standing: Standing::NEW,
                         urgent,
                         created_at: now,
                         version: 1,
+                        changed_at: Timestamp(0),
+                        changed_by: None,
+                        before: None,
                     });
                     change.evidence.push(NewEvidence::new(
                         delivery.tenant,

@@ -6,10 +6,9 @@
 //! given as stored, words come from [`crate::texts`].
 
 use poststelle_model::{
-    Access, DeliveryId, DeliveryState, DeskId, Message, MessageId, Part, PrincipalId, Subject, TenantId,
-    Timestamp,
+    Access, DeliveryId, DeliveryState, Message, MessageId, Part, PrincipalId, Subject, TenantId, Timestamp,
 };
-use poststelle_store::desk::DeskLine;
+use poststelle_store::desk::DeskItem;
 use poststelle_store::messages::{Delivery, Inspection, Line, Receipt};
 use poststelle_store::tenants::Tenant;
 use poststelle_store::{Scope, StoreError, access, desk, evidence, messages, tenants};
@@ -56,6 +55,10 @@ pub struct MessageView {
     pub more_parts: bool,
     /// Its deliveries with words.
     pub deliveries: Vec<DeliveryView>,
+    /// Where it lies and how it is worked on.
+    pub desk_items: Vec<DeskItem>,
+    /// Notes of one's own house, oldest first.
+    pub notes: Vec<NoteView>,
     /// What far sides gave us.
     pub receipts: Vec<Receipt>,
     /// What happened, oldest first.
@@ -122,6 +125,17 @@ pub struct TimelineLine {
     pub code: String,
 }
 
+/// A note of one's own house.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NoteView {
+    /// When, in Europe/Berlin.
+    pub when: String,
+    /// Who wrote it.
+    pub who: String,
+    /// Plain text.
+    pub text: String,
+}
+
 /// What waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
@@ -177,25 +191,6 @@ impl Hub {
         let mut states = messages::states(&mut tx, tenant, &ids).await?;
         let with_states = |line: Line| ListLine { states: states.remove(&line.id).unwrap_or_default(), line };
         Ok(lines.into_iter().map(with_states).collect())
-    }
-
-    /// Items of a desk for one tenant, newest first.
-    ///
-    /// # Errors
-    /// [`ViewError::NotFound`] when the desk is not for these eyes.
-    pub async fn desk_page(
-        &self,
-        access: &Access,
-        tenant: TenantId,
-        id: DeskId,
-        before: Option<DeliveryId>,
-        limit: i64,
-    ) -> Result<Vec<DeskLine>, ViewError> {
-        if !access.may_read(tenant, &[], &[id]) {
-            return Err(ViewError::NotFound);
-        }
-        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        Ok(desk::page(&mut tx, tenant, id, before, limit).await?)
     }
 
     /// Is this message for these eyes? What is in it gives only [`Hub::read`], which records that it was read.
@@ -264,9 +259,13 @@ impl Hub {
         let deliveries = messages::deliveries(&mut tx, tenant, id).await?;
         let receipts = messages::receipts(&mut tx, tenant, id).await?;
         let chain = evidence::chain(&mut tx, tenant, &Subject::message(id)).await?;
+        let desk_items = desk::of_message(&mut tx, tenant, id).await?;
+        let notes = desk::notes(&mut tx, tenant, id).await?;
         let desks = tenants::desks(&mut tx, tenant).await?;
         let connectors = tenants::connectors(&mut tx, tenant).await?;
         let mut people: Vec<PrincipalId> = chain.iter().filter_map(|e| words::principal(&e.who)).collect();
+        people.extend(desk_items.iter().filter_map(|i| i.standing.owner));
+        people.extend(notes.iter().map(|n| n.by));
         people.sort_unstable();
         people.dedup();
         let names = access::names(&mut tx, &people).await?;
@@ -295,6 +294,15 @@ impl Hub {
             parts,
             more_parts,
             deliveries,
+            desk_items,
+            notes: notes
+                .into_iter()
+                .map(|n| NoteView {
+                    when: n.created_at.berlin(),
+                    who: names.get(&n.by).cloned().unwrap_or_else(|| "ein Konto".to_owned()),
+                    text: n.text,
+                })
+                .collect(),
             receipts,
             timeline,
             waiting,

@@ -134,6 +134,14 @@ impl Words<'_> {
             Some(Event::ContentAccessTracking) => {
                 texts::say(&format!("reading-{}", field("how")), &[("who", &self.who(&entry.who))])
             }
+            Some(Event::DeskWork) => {
+                let owner = self.name(field("owner"));
+                let until = Timestamp::parse_rfc3339(field("until")).map_or(String::new(), |t| t.berlin());
+                texts::say(
+                    &format!("desk-did-{}", field("act")),
+                    &[("who", &self.who(&entry.who)), ("owner", &owner), ("until", &until)],
+                )
+            }
             Some(Event::SenderNotified) => format!("Mitteilung an {} gesandt.", field("recipient")),
             _ if !sentence.is_empty() && !target.is_empty() => format!("{target}: {sentence}"),
             _ if !sentence.is_empty() => sentence,
@@ -148,6 +156,11 @@ impl Words<'_> {
             who: self.who(&entry.who),
             code,
         }
+    }
+
+    fn name(&self, id: &str) -> String {
+        let known = id.parse().ok().and_then(|id: PrincipalId| self.names.get(&id));
+        known.cloned().unwrap_or_else(|| "ein Konto".to_owned())
     }
 
     fn who(&self, who: &str) -> String {

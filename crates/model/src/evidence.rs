@@ -129,6 +129,10 @@ events! {
     SenderNotified,
     /// ETSI: somebody looked at it.
     ContentAccessTracking,
+    /// House: somebody claimed it, handed it over, laid it aside, settled it, or took that back.
+    DeskWork,
+    /// House: somebody wrote a note of the own house on it.
+    Noted,
     /// House: something people change was created.
     Created,
     /// House: something people change was changed.

@@ -119,6 +119,8 @@ ids! {
     ConversationId,
     /// Something that needs a person's eye.
     AlarmId,
+    /// A note of one's own house on a message.
+    NoteId,
 }
 
 impl TenantId {

@@ -6,6 +6,7 @@
 //! [`Ids`]. It does not store, send or render anything.
 
 pub mod delivery;
+pub mod desk;
 pub mod evidence;
 pub mod fault;
 pub mod ids;
@@ -16,6 +17,7 @@ pub mod rule;
 pub mod time;
 
 pub use delivery::{DeliveryEvent, DeliveryState};
+pub use desk::{DeskAct, DeskState, Standing};
 pub use evidence::{Event, Subject};
 pub use fault::{Code, Fault, Reason, Retry};
 pub use ids::*;

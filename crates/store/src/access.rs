@@ -113,6 +113,15 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Principal>, StoreError> {
     tx.all(sql::PRINCIPAL_ALL, vec![]).await?.iter().map(principal).collect()
 }
 
+/// Active people with any role in a tenant, by name; 500 at most.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_tenant(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Principal>, StoreError> {
+    let rows = tx.all(sql::PRINCIPALS_OF_TENANT, args![tenant]).await?;
+    rows.iter().map(principal).collect()
+}
+
 /// Changes name and Administration of an account.
 ///
 /// # Errors

@@ -65,7 +65,8 @@ from_id!(
     JobId,
     ReceiptId,
     ConversationId,
-    AlarmId
+    AlarmId,
+    NoteId
 );
 
 /// `vec![a.into(), b.into()]` in fewer letters.

@@ -46,6 +46,7 @@ pub const TENANT_TABLES: &[&str] = &[
     "deliveries",
     "receipts",
     "desk_items",
+    "notes",
     "evidence",
     "checkpoints",
     "jobs",
@@ -81,6 +82,9 @@ statements! {
     /// Accounts; a login that begins with `~` is a name for timelines.
     PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals \
         WHERE login NOT LIKE '~%' ORDER BY login";
+    /// People with any role in a tenant.
+    PRINCIPALS_OF_TENANT = "SELECT p.id, p.login, p.kind, p.name, p.administration_id, p.password_hash, p.active, p.failures, p.locked_until FROM principals p \
+        WHERE p.active = 1 AND p.kind = 'person' AND EXISTS (SELECT 1 FROM grants g WHERE g.principal_id = p.id AND g.tenant_id = $1) ORDER BY p.name, p.id LIMIT 500";
     PRINCIPAL_CHANGE = "UPDATE principals SET name = $1, administration_id = $2, version = version + 1 WHERE id = $3";
     PRINCIPAL_ACTIVE = "UPDATE principals SET active = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
     PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";
@@ -158,10 +162,17 @@ statements! {
         FROM deliveries WHERE tenant_id = $1 AND id = $2";
     RECEIPTS_OF_MESSAGE = "SELECT id, delivery_id, kind, carried_by, body, created_at FROM receipts WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
 
-    DESK_PAGE = "SELECT d.delivery_id, d.message_id, d.state, d.owner, d.due_at, d.urgent, d.created_at, d.version, COALESCE(i.subject, ''), \
-        COALESCE(i.sender_name, ''), COALESCE(i.sender_address, '') FROM desk_items d \
-        LEFT JOIN inspections i ON i.tenant_id = d.tenant_id AND i.message_id = d.message_id \
-        WHERE d.tenant_id = $1 AND d.desk_id = $2 AND d.delivery_id < $3 ORDER BY d.delivery_id DESC LIMIT $4";
+    DESK_ITEM = "SELECT delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before FROM desk_items \
+        WHERE tenant_id = $1 AND delivery_id = $2";
+    DESK_ITEMS_OF_MESSAGE = "SELECT delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before FROM desk_items \
+        WHERE tenant_id = $1 AND message_id = $2 ORDER BY delivery_id";
+    DESK_UPDATE = "UPDATE desk_items SET desk_id = $1, state = $2, owner = $3, due_at = $4, changed_at = $5, changed_by = $6, before = $7, version = version + 1 \
+        WHERE tenant_id = $8 AND delivery_id = $9 AND version = $10";
+    /// How many items of each state, and how many of them are mine, lie on a desk.
+    DESK_COUNTS = "SELECT state, COUNT(*), COALESCE(SUM(CASE WHEN owner = $3 THEN 1 ELSE 0 END), 0) FROM desk_items WHERE tenant_id = $1 AND desk_id = $2 \
+        AND state <> 'done' GROUP BY state";
+    NOTE_INSERT = "INSERT INTO notes (tenant_id, id, message_id, principal_id, text, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    NOTES_OF_MESSAGE = "SELECT n.id, n.principal_id, n.text, n.created_at FROM notes n WHERE n.tenant_id = $1 AND n.message_id = $2 ORDER BY n.id";
     DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2";
 
     EVIDENCE_OF = "SELECT n, event, at, who, envelope, body, hash, pos FROM evidence WHERE tenant_id = $1 AND subject = $2 ORDER BY n";
@@ -260,7 +271,7 @@ inserts! {
     PARTS_IN = "parts", "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects", "";
     DELIVERIES_IN = "deliveries", "tenant_id, id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version", "";
     RECEIPTS_IN = "receipts", "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at", "";
-    DESK_ITEMS_IN = "desk_items", "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version", "";
+    DESK_ITEMS_IN = "desk_items", "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before", "";
     EVIDENCE_IN = "evidence", "tenant_id, subject, n, event, at, who, envelope, body, hash, pos", "";
     JOBS_IN = "jobs", "id, tenant_id, lane, kind, version, subject, payload, available_at, lease_token, attempts, created_at", "";
 }
@@ -270,6 +281,7 @@ inserts! {
 pub fn built(dialect: Dialect) -> Vec<(String, String)> {
     let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
     all.extend(crate::transfer::built(dialect));
+    all.extend(crate::desk::built());
     for width in (0..=7).map(|power| 1_usize << power) {
         all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));
         all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));

@@ -92,6 +92,7 @@ pub(super) const SHARED: &[Table] = &[
         from: "principals WHERE id IN (SELECT substr(who, 11) FROM evidence WHERE tenant_id = $1 AND who LIKE 'principal:%' \
             UNION SELECT substr(subject, 11) FROM evidence WHERE tenant_id = $1 AND subject LIKE 'principal:%' \
             UNION SELECT owner FROM desk_items WHERE tenant_id = $1 AND owner <> '' \
+            UNION SELECT principal_id FROM notes WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM grants WHERE tenant_id = $1)",
         key: &[Text("id")],
         insert: None,
@@ -130,7 +131,8 @@ pub(super) const OWN: &[Table] = tables! {
     "parts" [Text("message_id"), Int("n")] "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects";
     "deliveries" [Text("id")] "tenant_id, id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version";
     "receipts" [Text("id")] "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at";
-    "desk_items" [Text("delivery_id")] "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version";
+    "desk_items" [Text("delivery_id")] "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before";
+    "notes" [Text("id")] "tenant_id, id, message_id, principal_id, text, created_at";
     "evidence" [Text("subject"), Int("n")] "tenant_id, subject, n, event, at, who, envelope, body, hash, pos";
     "checkpoints" [Int("size")] "tenant_id, size, root, frontier, note, fence, created_at";
     "jobs" [Text("id")] "id, tenant_id, lane, kind, version, subject, payload, available_at, lease_token, attempts, created_at";

@@ -5,6 +5,8 @@
 //! what it does not allow, so that nobody learns that something exists; times are
 //! given as stored, words come from [`crate::texts`].
 
+use std::collections::BTreeMap;
+
 use poststelle_model::{
     Access, DeliveryId, DeliveryState, Message, MessageId, Part, PrincipalId, Subject, TenantId, Timestamp,
 };
@@ -155,6 +157,24 @@ pub struct Waiting {
 }
 
 impl Hub {
+    /// Names of people, as screens show them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn names(
+        &self,
+        of: impl IntoIterator<Item = PrincipalId>,
+    ) -> Result<BTreeMap<PrincipalId, String>, StoreError> {
+        let mut ids: Vec<PrincipalId> = of.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let mut tx = self.db.read(Scope::System).await?;
+        access::names(&mut tx, &ids).await
+    }
+
     /// Tenants the principal may read, by name.
     ///
     /// # Errors

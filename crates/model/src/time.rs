@@ -50,6 +50,14 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
     }
 
+    /// The beginning of a day in Europe/Berlin, from `YYYY-MM-DD`.
+    #[must_use]
+    pub fn start_of_day(date: &str) -> Option<Self> {
+        let date: jiff::civil::Date = date.parse().ok()?;
+        let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+        date.to_zoned(zone).ok().map(|z| Self(z.timestamp().as_microsecond()))
+    }
+
     /// Screen form in Europe/Berlin, e.g. `22.11.2026, 09:15:30 Uhr`.
     #[must_use]
     pub fn berlin(self) -> String {

@@ -11,11 +11,13 @@ use axum::response::{IntoResponse, Response};
 use poststelle_hub::AcceptError;
 use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
+use poststelle_hub::desk::DeskError;
 use poststelle_hub::status::AlarmError;
 use poststelle_hub::texts;
 use poststelle_hub::view::ViewError;
-use poststelle_model::{Fault, Reason, Retry};
+use poststelle_model::{DeskState, Fault, Reason, Retry};
 use poststelle_store::StoreError;
+use poststelle_store::desk::NOTE_CAP;
 use serde::Serialize;
 
 /// Wait this long before the next try, when nothing better is known.
@@ -180,6 +182,29 @@ impl From<ViewError> for Refusal {
             ViewError::ReadOnly => Self::forbidden("PST-API-0010"),
             ViewError::Store(error) => error.into(),
             ViewError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeskError> for Refusal {
+    fn from(error: DeskError) -> Self {
+        let state = |state: DeskState| texts::say(&format!("desk-state-{}", state.as_str()), &[]);
+        let conflict = |code| Reason::new(code, Fault::Sender);
+        match error {
+            DeskError::View(error) => error.into(),
+            DeskError::Changed(item) => {
+                let reason = conflict("PST-DESK-0001").with("state", state(item.standing.state));
+                Self::new(StatusCode::CONFLICT, reason)
+            }
+            DeskError::NotNow(from) => {
+                Self::new(StatusCode::CONFLICT, conflict("PST-DESK-0002").with("state", state(from)))
+            }
+            DeskError::NotTheirs => Self::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-DESK-0003"),
+            DeskError::NotAhead => Self::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-DESK-0004"),
+            DeskError::NoNote => {
+                let reason = conflict("PST-DESK-0005").with("cap", NOTE_CAP);
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
+            }
         }
     }
 }

@@ -24,8 +24,12 @@ routes! {
     "/" => get pages::start;
     "/anmelden" => get pages::sign_in::form, post pages::sign_in::submit;
     "/abmelden" => post pages::sign_in::leave;
+    "/arbeit" => get pages::desk::desks;
+    "/arbeit/{desk}" => get pages::desk::show;
+    "/vorgaenge/{tenant}/{delivery}" => post pages::desk::act;
     "/nachrichten" => get pages::messages::list;
     "/nachrichten/{tenant}/{id}" => get pages::message::show;
+    "/nachrichten/{tenant}/{id}/vermerke" => post pages::desk::note;
     "/nachrichten/{tenant}/{id}/original" => get download::page_original;
     "/nachrichten/{tenant}/{id}/teile/{n}" => get download::page_part;
     "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;

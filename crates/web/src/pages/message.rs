@@ -8,10 +8,11 @@ use axum::response::Response;
 use futures::StreamExt;
 use poststelle_hub::content::Content;
 use poststelle_hub::texts;
-use poststelle_hub::view::{DeliveryView, MessageView, TimelineLine, Waiting};
+use poststelle_hub::view::{DeliveryView, MessageView, NoteView, TimelineLine, Waiting};
 use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
 use serde::Deserialize;
 
+use super::desk::{self, Panel};
 use super::messages::{colour, standing};
 use super::{Frame, Refresh, page, resume};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
@@ -55,6 +56,11 @@ struct MessagePage {
     poll: String,
     /// What became of what the person just did; empty = nothing was done.
     notice: String,
+    csrf: String,
+    /// Where it lies and what the person can do there.
+    panels: Vec<Panel>,
+    notes: Vec<NoteView>,
+    handles: bool,
 }
 
 struct Fact {
@@ -126,6 +132,9 @@ pub(crate) struct Wanted {
     auto: String,
     #[serde(default)]
     hinweis: String,
+    /// Path of the desk the person came from.
+    #[serde(default)]
+    von: String,
 }
 
 /// `GET /nachrichten/{tenant}/{id}`.
@@ -143,9 +152,19 @@ pub(crate) async fn show(
     let subject = subject(&view);
     let states: Vec<DeliveryState> = view.deliveries.iter().map(|d| d.delivery.state).collect();
     let (state, colour) = standing(view.inspection.is_some(), &states);
+    let mut panels = Vec::with_capacity(view.desk_items.len());
+    for item in &view.desk_items {
+        let of_item = view.deliveries.iter().find(|d| d.delivery.id == item.delivery);
+        let desk = of_item.map_or_else(|| "Arbeitskorb".to_owned(), |d| d.target.clone());
+        panels.push(desk::panel(&web, &person, item, desk, view.handles).await?);
+    }
     let template = MessagePage {
+        csrf: person.signed.csrf.clone(),
+        panels,
+        notes: view.notes.clone(),
+        handles: view.handles,
         frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
-        list: format!("/nachrichten?mandant={tenant}"),
+        list: back(&wanted.von, &tenant),
         tenant: view.tenant.name.clone(),
         subject,
         facts: facts(&view),
@@ -183,12 +202,22 @@ pub(crate) async fn show(
         toggle: refresh.toggle,
         poll: refresh.poll,
         notice: match wanted.hinweis.as_str() {
-            word @ ("fortgesetzt" | "unveraendert") => texts::say(&format!("notice-{word}"), &[]),
+            word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk") => {
+                texts::say(&format!("notice-{word}"), &[])
+            }
             _ => String::new(),
         },
         base,
     };
     Ok(page(StatusCode::OK, &template))
+}
+
+/// Back to the desk the person came from (and to nowhere else), or to the tenant's list.
+fn back(from: &str, tenant: &poststelle_model::TenantId) -> String {
+    match from.strip_prefix("/arbeit/").and_then(|id| id.parse::<poststelle_model::DeskId>().ok()) {
+        Some(desk) => format!("/arbeit/{desk}"),
+        None => format!("/nachrichten?mandant={tenant}"),
+    }
 }
 
 /// The subject as shown.

@@ -2,6 +2,7 @@
 //! Pages for people: German, server-rendered, whole without JavaScript. Page texts live in the templates; sentences
 //! for reasons come from [`poststelle_hub::texts`].
 
+pub(crate) mod desk;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
@@ -137,11 +138,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
 /// `GET /`: to where the person works.
 pub(crate) async fn start(person: Person) -> Redirect {
     let works_with_mail = !person.signed.access.reading_tenants().is_empty();
-    Redirect::to(if person.signed.access.is_operator() && !works_with_mail {
-        "/betrieb"
-    } else {
-        "/nachrichten"
-    })
+    Redirect::to(if person.signed.access.is_operator() && !works_with_mail { "/betrieb" } else { "/arbeit" })
 }
 
 #[derive(Template)]

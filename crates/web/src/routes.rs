@@ -26,7 +26,7 @@ routes! {
     "/abmelden" => post pages::sign_in::leave;
     "/arbeit" => get pages::desk::desks;
     "/arbeit/{desk}" => get pages::desk::show;
-    "/vorgaenge/{tenant}/{delivery}" => post pages::desk::act;
+    "/vorgaenge/{tenant}/{item}" => post pages::desk::act;
     "/nachrichten" => get pages::messages::list;
     "/nachrichten/{tenant}/{id}" => get pages::message::show;
     "/nachrichten/{tenant}/{id}/vermerke" => post pages::desk::note;

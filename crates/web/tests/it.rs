@@ -8,6 +8,8 @@
 mod alarms;
 #[path = "it/bed.rs"]
 mod bed;
+#[path = "it/desk.rs"]
+mod desk;
 #[path = "it/downloads.rs"]
 mod downloads;
 #[path = "it/intake.rs"]

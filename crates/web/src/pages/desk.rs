@@ -361,7 +361,7 @@ pub(crate) struct Fields {
     bis: String,
 }
 
-/// `POST /vorgaenge/{tenant}/{delivery}`.
+/// `POST /vorgaenge/{tenant}/{item}`.
 pub(crate) async fn act(
     State(web): State<Web>,
     person: Person,

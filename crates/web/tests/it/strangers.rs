@@ -9,7 +9,8 @@ use axum::http::Request;
 use poststelle_hub::clock::SystemIds;
 use poststelle_hub::watch::{Timers, Watch};
 use poststelle_model::people::{Grant, Place};
-use poststelle_model::{AlarmId, ChannelKind, DeliveryState, Fault, PrincipalId, Reason, Role};
+use poststelle_model::{AlarmId, ChannelKind, DeliveryState, Fault, MessageId, PrincipalId, Reason, Role};
+use poststelle_store::desk::DeskItem;
 use poststelle_store::{Scope, evidence};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
 use uuid::Uuid;
@@ -25,6 +26,9 @@ pub enum Kind {
     Tenant,
     Message,
     Delivery,
+    /// What lies on a desk.
+    Item,
+    Desk,
     Alarm,
     Mailbox,
     /// A page begins after this message.
@@ -92,6 +96,12 @@ async fn raise(bed: &Bed, side: &Side) -> AlarmId {
     id
 }
 
+/// What waits for a person lies on the clearing desk.
+async fn on_desk(bed: &Bed, side: &Side, message: MessageId) -> DeskItem {
+    let view = bed.hub.message_view_unchecked(side.tenant, message).await.unwrap();
+    view.desk_items.into_iter().next().unwrap()
+}
+
 impl World {
     pub async fn new() -> Self {
         let bed = Bed::new().await;
@@ -111,6 +121,7 @@ impl World {
         let message = bed.accept(b, &marked_mail()).await;
         let own_delivery = bed.stands(a.tenant, own, DeliveryState::Parked).await;
         let delivery = bed.stands(b.tenant, message, DeliveryState::Parked).await;
+        let (own_item, item) = (on_desk(&bed, a, own).await, on_desk(&bed, b, message).await);
         // A message of the foreign tenant's client under a key of its own.
         let fach = service(hub, b.tenant, "zebra-fach", Role::Intake).await;
         let handed = Request::post("/api/v1/messages")
@@ -197,6 +208,8 @@ impl World {
             ("Message", [own.to_string(), message.to_string(), nobodys(message)]),
             ("Cursor", [own.to_string(), message.to_string(), nobodys(message)]),
             ("Delivery", [own_delivery.id.to_string(), delivery.id.to_string(), nobodys(delivery.id)]),
+            ("Item", [own_item.delivery.to_string(), item.delivery.to_string(), nobodys(item.delivery)]),
+            ("Desk", [own_item.desk.to_string(), item.desk.to_string(), nobodys(item.desk)]),
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
@@ -212,6 +225,8 @@ impl World {
             desk.to_string(),
             message.to_string(),
             delivery.id.to_string(),
+            item.delivery.to_string(),
+            item.desk.to_string(),
             handed,
             alarm.to_string(),
         ];

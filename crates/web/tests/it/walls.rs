@@ -43,10 +43,17 @@ const CASES: &[Case] = &[
     case("get", "/anmelden"),
     Case { takes: &[(At::Form("login"), Kind::Login)], body: "form", ..case("post", "/anmelden") },
     Case { body: "form", ..case("post", "/abmelden") },
+    case("get", "/arbeit"),
+    Case {
+        takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
+        ..case("get", "/arbeit/{desk}")
+    },
+    Case { body: "form", ..case("post", "/vorgaenge/{tenant}/{item}") },
     Case {
         takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
         ..case("get", "/nachrichten")
     },
+    Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/vermerke") },
     case("get", "/nachrichten/{tenant}/{id}"),
     case("get", "/nachrichten/{tenant}/{id}/original"),
     case("get", "/nachrichten/{tenant}/{id}/teile/{n}"),
@@ -89,6 +96,8 @@ fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
         "tenant" => Kind::Tenant,
         "id" => Kind::Message,
         "delivery" => Kind::Delivery,
+        "item" => Kind::Item,
+        "desk" => Kind::Desk,
         "alarm" => Kind::Alarm,
         "n" => return Err(&["1", "99"]),
         "digest" => return Err(&["0123"]),
@@ -125,7 +134,12 @@ impl World {
         let mut query = Vec::new();
         // Nobody is signed out: their session is still needed.
         let csrf = if case.path == "/abmelden" { "falsch" } else { &caller.csrf };
-        let mut form = vec![format!("csrf={csrf}"), format!("version={}", self.version)];
+        let mut form = vec![format!("csrf={csrf}")];
+        // An item as it was laid down; a delivery as it stands.
+        match case.path.starts_with("/vorgaenge/") {
+            true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
+            false => form.push(format!("version={}&text=Vermerk", self.version)),
+        }
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
         }

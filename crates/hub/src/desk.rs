@@ -251,14 +251,13 @@ impl Hub {
     pub async fn colleagues(&self, tenant: TenantId, id: DeskId) -> Result<Vec<Colleague>, StoreError> {
         let now = self.clock.now();
         let mut tx = self.db.read(Scope::System).await?;
-        let mut found = Vec::new();
-        for row in access::of_tenant(&mut tx, tenant).await? {
-            let rights = access::access(&mut tx, row.id, now).await?;
-            if rights.may_handle(tenant, &[], &[id]) {
-                found.push(Colleague { id: row.id, name: row.name });
-            }
-        }
-        Ok(found)
+        let people = access::people_of(&mut tx, tenant, now).await?;
+        let handles = |access: &Access| access.may_handle(tenant, &[], &[id]);
+        Ok(people
+            .into_iter()
+            .filter(|(_, access)| handles(access))
+            .map(|(name, access)| Colleague { id: access.principal, name })
+            .collect())
     }
 
     /// Writes a note of one's own house on a message.

@@ -113,15 +113,6 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Principal>, StoreError> {
     tx.all(sql::PRINCIPAL_ALL, vec![]).await?.iter().map(principal).collect()
 }
 
-/// Active people with any role in a tenant, by name; 500 at most.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn of_tenant(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Principal>, StoreError> {
-    let rows = tx.all(sql::PRINCIPALS_OF_TENANT, args![tenant]).await?;
-    rows.iter().map(principal).collect()
-}
-
 /// Changes name and Administration of an account.
 ///
 /// # Errors
@@ -251,6 +242,26 @@ fn granted(r: &AnyRow) -> Result<Grant, StoreError> {
 pub async fn grants(tx: &mut Tx) -> Result<Vec<(PrincipalId, Grant)>, StoreError> {
     let rows = tx.all(sql::GRANTS_ALL, vec![]).await?;
     rows.iter().map(|r| Ok((parse(r, 4, "grants.principal_id")?, granted(r)?))).collect()
+}
+
+/// Active people with roles in a tenant that a mandate backs at `now`, by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn people_of(
+    tx: &mut Tx,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Vec<(String, Access)>, StoreError> {
+    let mut people: Vec<(String, Access)> = Vec::new();
+    for r in tx.all(sql::GRANTS_OF_TENANT, args![tenant, now]).await? {
+        let principal: PrincipalId = parse(&r, 4, "principals.id")?;
+        match people.last_mut() {
+            Some((_, access)) if access.principal == principal => access.grants.push(granted(&r)?),
+            _ => people.push((text(&r, 5)?, Access { principal, grants: vec![granted(&r)?] })),
+        }
+    }
+    Ok(people)
 }
 
 /// What a principal may at `now`: grants of active accounts that a mandate backs.

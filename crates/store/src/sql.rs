@@ -82,9 +82,10 @@ statements! {
     /// Accounts; a login that begins with `~` is a name for timelines.
     PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals \
         WHERE login NOT LIKE '~%' ORDER BY login";
-    /// People with any role in a tenant.
-    PRINCIPALS_OF_TENANT = "SELECT p.id, p.login, p.kind, p.name, p.administration_id, p.password_hash, p.active, p.failures, p.locked_until FROM principals p \
-        WHERE p.active = 1 AND p.kind = 'person' AND EXISTS (SELECT 1 FROM grants g WHERE g.principal_id = p.id AND g.tenant_id = $1) ORDER BY p.name, p.id LIMIT 500";
+    /// Roles in a tenant of active people under a valid mandate of their Administration.
+    GRANTS_OF_TENANT = "SELECT g.role, g.place, g.tenant_id, g.object_id, p.id, p.name FROM grants g JOIN principals p ON p.id = g.principal_id \
+        WHERE g.tenant_id = $1 AND p.active = 1 AND p.kind = 'person' AND EXISTS (SELECT 1 FROM mandates m \
+        WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) ORDER BY p.name, p.id";
     PRINCIPAL_CHANGE = "UPDATE principals SET name = $1, administration_id = $2, version = version + 1 WHERE id = $3";
     PRINCIPAL_ACTIVE = "UPDATE principals SET active = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
     PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";

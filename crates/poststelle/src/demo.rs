@@ -212,7 +212,15 @@ fn logins(settled: &Settled) -> Vec<serde_json::Value> {
                     .is_some_and(|s| s.contains(&l.administration) || l.administration.contains(s))
         })
         .or_else(|| settled.logins.iter().find(|l| !l.administration.is_empty()));
-    for (who, login) in [("clerk", clerk), ("operator", operator)] {
+    let named = |login: &str| settled.logins.iter().find(|l| l.login == login);
+    for (who, login) in [
+        ("clerk", clerk),
+        ("operator", operator),
+        // Two clerks of an Amt with six tenants, and one of a town next door.
+        ("amt", named("wilma.beispiel")),
+        ("amt-colleague", named("jule.vorlage")),
+        ("town", named("frauke.probe")),
+    ] {
         if let Some(l) = login {
             list.push(json!({ "who": who, "login": l.login, "password": l.password }));
         }

@@ -111,6 +111,7 @@ pub const ADMINISTRATIONS: &[AdministrationData] = &[
         desks: &["Poststelle", "Bauamt", "Ordnungsamt", "Bürgerbüro", "Kämmerei"],
         people: &[
             person("wilma.beispiel", "Wilma Beispiel", Post::Clerk),
+            person("jule.vorlage", "Jule Vorlage", Post::Clerk),
             person("hinnerk.muster", "Hinnerk Muster", Post::Admin),
         ],
     },

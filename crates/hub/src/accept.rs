@@ -72,6 +72,9 @@ pub enum AcceptError {
         /// The cap.
         cap: usize,
     },
+    /// Database or blobs are in trouble: what comes now could not be kept.
+    #[error("closed: {0}")]
+    Closed(Reason),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +91,7 @@ impl AcceptError {
             Self::Busy => Reason::new("PST-ACCEPT-0001", Fault::Nobody),
             Self::TooLarge { cap } => Reason::new("PST-ACCEPT-0002", Fault::Sender).with("cap", cap),
             Self::TooManyTenants { cap } => Reason::new("PST-ACCEPT-0003", Fault::Sender).with("cap", cap),
+            Self::Closed(reason) => reason.clone(),
             Self::Store(e) => e.reason(),
             Self::Commit(e) => e.store().map_or_else(
                 || Reason::new("PST-ACCEPT-0004", Fault::Operator).with("detail", e),
@@ -142,8 +146,12 @@ impl Hub {
     /// Begins to take a message in.
     ///
     /// # Errors
-    /// [`AcceptError::Busy`] when the byte budget is used up, or when the store cannot take it.
+    /// [`AcceptError::Busy`] when the byte budget is used up, [`AcceptError::Closed`] while the watch has not seen a
+    /// troubled database or blob store work again, or when the store cannot take it.
     pub async fn accept(&self, new: NewIntake) -> Result<Intake, AcceptError> {
+        if let Some(reason) = self.health.closed() {
+            return Err(AcceptError::Closed(reason));
+        }
         let cap = self.limits.message_bytes;
         if new.announced.is_some_and(|size| size > cap) {
             return Err(AcceptError::TooLarge { cap });
@@ -181,24 +189,23 @@ impl Hub {
 
     /// Notes what a store error says about the house, and hands it on.
     pub(crate) fn noticed(&self, error: StoreError) -> StoreError {
-        let component = match &error {
-            StoreError::Database(e) if is_outage(e) => Some(Component::Database),
-            StoreError::Blob(_) | StoreError::Full => Some(Component::Blobs),
-            _ => None,
-        };
-        if let Some(component) = component
-            && self.health.fails(component, error.reason(), self.clock.now())
-        {
-            tracing::error!(component = component.as_str(), %error, "component fails");
-        }
+        self.notice_outage(&error);
         error
     }
-}
 
-/// Errors that say "the database is gone", not "the statement is wrong".
-fn is_outage(error: &impl std::fmt::Display) -> bool {
-    let text = error.to_string();
-    !text.contains("UNIQUE constraint") && !text.contains("duplicate key")
+    /// Notes what a store error says about the house.
+    pub(crate) fn notice_outage(&self, error: &StoreError) {
+        let component = if error.is_database_outage() {
+            Component::Database
+        } else if error.is_blob_outage() {
+            Component::Blobs
+        } else {
+            return;
+        };
+        if self.health.fails(component, error.reason(), self.clock.now()) {
+            tracing::error!(component = component.as_str(), %error, "component fails");
+        }
+    }
 }
 
 impl Intake {
@@ -312,13 +319,19 @@ impl Intake {
             if let Err(error) = hub.committer.commit(change).await {
                 // A commit whose answer was lost may have happened: then it is accepted all the same.
                 if !(error.is_exists() && all_there(hub, &ids).await) {
-                    spans.iter().for_each(|span| trace::failed(span, &accept_reason(&error)));
-                    if let CommitError::Store(StoreError::Database(e)) = &error
-                        && is_outage(e)
-                    {
-                        hub.health.fails(Component::Database, accept_reason(&error), now);
+                    if let Some(error) = error.store() {
+                        hub.notice_outage(error);
                     }
-                    return Err(error.into());
+                    // Else a full database would fill the blob store with what nobody may ever read.
+                    if error.is_refusal() {
+                        for (message, _) in &young {
+                            let name = blob::name(message.tenant, message.id, message.blob);
+                            let _ = hub.blobs.delete(&name).await;
+                        }
+                    }
+                    let error = AcceptError::from(error);
+                    spans.iter().for_each(|span| trace::failed(span, &error.reason()));
+                    return Err(error);
                 }
             }
         }
@@ -333,10 +346,6 @@ impl Intake {
         hub.metrics.accepted_bytes.get_or_create(&label).inc_by(size * fresh);
         Ok(accepted)
     }
-}
-
-fn accept_reason(error: &CommitError) -> Reason {
-    error.store().map_or_else(|| Reason::new("PST-ACCEPT-0004", Fault::Operator), StoreError::reason)
 }
 
 async fn all_there(hub: &Hub, ids: &[(TenantId, MessageId)]) -> bool {

@@ -60,6 +60,9 @@ pub enum CommitError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// So ended the second try; the first one ended without an answer and may have succeeded.
+    #[error("{0}; an earlier try may have succeeded")]
+    Unsure(Box<Self>),
     /// The house is closing.
     #[error("shutting down")]
     Closed,
@@ -68,17 +71,29 @@ pub enum CommitError {
 impl CommitError {
     /// The store's error, if that is what it is.
     #[must_use]
-    pub const fn store(&self) -> Option<&StoreError> {
+    pub fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(e) | Self::Evidence(EvidenceError::Store(e)) => Some(e),
+            Self::Unsure(e) => e.store(),
             _ => None,
         }
     }
 
     /// A unique key was there already.
     #[must_use]
-    pub const fn is_exists(&self) -> bool {
+    pub fn is_exists(&self) -> bool {
         matches!(self.store(), Some(StoreError::Exists(_)))
+    }
+
+    /// Did the database fail, and is it certain that nothing of the change is there, now or later?
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Store(e) | Self::Evidence(EvidenceError::Store(e)) => {
+                e.is_database_outage() && !e.is_doubtful()
+            }
+            _ => false,
+        }
     }
 }
 
@@ -151,8 +166,20 @@ async fn run(
             }
             Err(error) => {
                 tracing::debug!(%error, changes = batch.len(), "gathered commit failed, trying one by one");
+                let doubtful = error.store().is_some_and(StoreError::is_doubtful);
+                let mut silent = false;
                 for w in batch {
-                    let result = alone(&db, clock.as_ref(), &w.change).await;
+                    // A database that does not answer is waited for once, not once for every change.
+                    let result = if silent {
+                        Err(StoreError::silent().into())
+                    } else {
+                        alone(&db, clock.as_ref(), &w.change).await
+                    };
+                    silent |= result.as_ref().is_err_and(|e| e.store().is_some_and(StoreError::is_silence));
+                    let result = result.map_err(|e| match e {
+                        e if doubtful && e.store().is_some() => CommitError::Unsure(Box::new(e)),
+                        e => e,
+                    });
                     let _ = w.reply.send(result);
                 }
             }

@@ -198,7 +198,7 @@ impl Hub {
     fn note_lane(&self, lane: &str, verdict: &Verdict) {
         let now = self.clock.now();
         match verdict {
-            Verdict::Failed(e) if matches!(e.reason.fault, Fault::Remote | Fault::Operator) => {
+            Verdict::Failed(e) if !matches!(e.reason.fault, Fault::Sender | Fault::Nobody) => {
                 self.health.lane_fails(lane, e.reason.clone(), now);
             }
             Verdict::Outcome(SendOutcome::Unclear { reason, .. }) => {

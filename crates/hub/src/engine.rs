@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poststelle_model::{DeliveryId, Fault, Reason, Target, TenantId};
+use poststelle_model::{DeliveryId, Target, TenantId};
 use poststelle_store::jobs::{self, Fence, Job};
 use poststelle_store::messages::{self, Delivery};
 use poststelle_store::{Scope, StoreError};
@@ -22,7 +22,6 @@ use tracing::Instrument;
 use crate::accept::{AcceptError, PROCESS_VERSION};
 use crate::change::{Change, CommitError};
 use crate::deliver::NOTICE_VERSION;
-use crate::health::Component;
 use crate::hub::Hub;
 use crate::process::DELIVER_VERSION;
 use crate::trace;
@@ -104,9 +103,6 @@ impl Engine {
         let mut tx = self.hub.db.read(Scope::System).await?;
         let (due, next) = jobs::due_lanes(&mut tx).await?;
         tx.rollback().await?;
-        if self.hub.health.works(Component::Database) {
-            tracing::info!("database answers again");
-        }
         let mut lanes = Vec::with_capacity(due.len());
         for lane in due {
             let parallel = self.lane_parallel(&lane).await?;
@@ -305,11 +301,13 @@ impl Engine {
             // Then the lease runs out by itself.
             let _ = self.hub.noticed(error);
         }
-        if let AcceptError::Store(e) = error
-            && matches!(e, StoreError::Blob(_) | StoreError::Full)
-        {
-            let reason = Reason::new("PST-STORE-0002", Fault::Operator).with("detail", e);
-            self.hub.health.fails(Component::Blobs, reason, self.hub.clock.now());
+        let store = match error {
+            AcceptError::Store(error) => Some(error),
+            AcceptError::Commit(error) => error.store(),
+            _ => None,
+        };
+        if let Some(error) = store {
+            self.hub.notice_outage(error);
         }
     }
 

@@ -89,10 +89,11 @@ impl Health {
         locked(&self.troubles).iter().map(|(c, t)| (*c, t.clone())).collect()
     }
 
-    /// Nothing wrong with the house itself?
+    /// Why nothing can be kept now: database or blobs are in trouble. A wrong clock is told, but stops nothing.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        !locked(&self.troubles).keys().any(|c| *c != Component::Clock)
+    pub fn closed(&self) -> Option<Reason> {
+        let troubles = locked(&self.troubles);
+        troubles.iter().find(|(c, _)| **c != Component::Clock).map(|(_, t)| t.reason.clone())
     }
 
     /// A call to the target of `lane` failed; gives the pause when the breaker is open now.

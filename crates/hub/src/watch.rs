@@ -183,6 +183,11 @@ impl Watch {
             health.works(Component::Blobs);
             tracing::info!("blob store works again");
         }
+        if troubled.contains(&Component::Database) {
+            self.hub.db.check().await?;
+            health.works(Component::Database);
+            tracing::info!("database works again");
+        }
         let mut tx = self.hub.db.begin(Scope::System).await?;
         let there = tx.now().await?;
         let now = self.hub.clock.now();
@@ -196,32 +201,40 @@ impl Watch {
         let open: HashMap<String, (Timestamp, Option<Reason>)> =
             health.open_lanes().into_iter().map(|(l, u, r)| (format!("target:{l}"), (u, r))).collect();
         for alarm in evidence::open_alarms(&mut tx).await? {
-            if alarm.topic.starts_with("target:") && !open.contains_key(&alarm.topic) {
+            // Another node may still fail to reach the target: its alarm is its own while it renews it.
+            let renewed = |r: &Reason| r.params.get("seen").and_then(|s| s.parse().ok()).unwrap_or(0);
+            let foreign = alarm.reason.as_ref().is_some_and(|r| {
+                r.params.get("node") != Some(&self.hub.node)
+                    && there.since(Timestamp(renewed(r))) < 10 * self.timers.probe
+            });
+            if alarm.topic.starts_with("target:") && !open.contains_key(&alarm.topic) && !foreign {
                 evidence::clear_alarm(&mut tx, alarm.tenant, &alarm.topic, now).await?;
             }
         }
-        for (topic, (until, _)) in &open {
+        for (topic, (until, why)) in &open {
             let tenant = words::lane_tenant(topic.trim_start_matches("target:"));
-            let reason = Reason::new("PST-HUB-0005", Fault::Remote)
+            let fault = why.as_ref().map_or(Fault::Remote, |r| r.fault);
+            let reason = Reason::new("PST-HUB-0005", fault)
                 .with("lane", words::named_lane(&mut tx, topic.trim_start_matches("target:")).await?)
-                .with("until", until.berlin());
+                .with("until", until.berlin())
+                .with("node", &self.hub.node)
+                .with("seen", there.0);
             let id = AlarmId::new(self.hub.ids());
             evidence::raise_alarm(&mut tx, tenant.unwrap_or(TenantId::SYSTEM), id, topic, &reason, now)
                 .await?;
         }
-        tx.commit().await?;
-        health.works(Component::Database);
-        Ok(())
+        tx.commit().await
     }
 
     /// Sends a canary through the mail channel, or raises an alarm when the last one did not come back.
     async fn canary(&self) -> Result<(), StoreError> {
         let hub = &self.hub;
-        let now = hub.clock.now();
         let mut tx = hub.db.begin(Scope::System).await?;
         if jobs::take_lease(&mut tx, "watch:canary", &hub.node, LEASE).await?.is_none() {
             return Ok(());
         }
+        // The one under way may have been sent by a node whose clock is wrong.
+        let now = tx.now().await?;
         let last = tenants::setting(&mut tx, CANARY).await?.unwrap_or_default();
         if let Some((_, sent)) = last.split_once(' ') {
             let sent = Timestamp(sent.parse().unwrap_or(now.0));

@@ -8,9 +8,9 @@ fault-remote = Gegenstelle
 fault-sender = Absender
 fault-nobody = niemand, es geht von selbst weiter
 
-PST-STORE-0001 = Die Datenbank antwortet nicht. Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet; es geht nichts verloren. Der Betrieb muss die Datenbank prüfen.
-PST-STORE-0002 = Der Speicher für Nachrichteninhalte antwortet nicht. Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet; es geht nichts verloren. Der Betrieb muss den Speicher prüfen.
-PST-STORE-0003 = Der Speicher für Nachrichteninhalte ist voll. Neue Nachrichten werden vorübergehend abgewiesen; es geht nichts verloren. Der Betrieb muss Platz schaffen.
+PST-STORE-0001 = Die Datenbank antwortet nicht: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss die Datenbank prüfen.
+PST-STORE-0002 = Der Speicher für Nachrichteninhalte antwortet nicht: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss den Speicher prüfen.
+PST-STORE-0003 = Der Speicher für Nachrichteninhalte ist voll: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss Platz schaffen.
 PST-STORE-0004 = Der Eintrag wurde inzwischen von jemand anderem geändert. Bitte neu laden und noch einmal versuchen.
 PST-STORE-0005 = Diesen Eintrag gibt es schon.
 PST-STORE-0006 = Der Eintrag wurde nicht gefunden.
@@ -20,6 +20,9 @@ PST-STORE-0009 = Ein Schlüssel passt nicht oder Daten wurden verändert. Der Be
 PST-STORE-0010 = Die Konfiguration ist fehlerhaft: { $detail }
 PST-STORE-0011 = Die Datenbank hat den Stand { $have }, dieses Programm kennt nur den Stand { $known }. Der Betrieb muss das neuere Programm verwenden.
 PST-STORE-0012 = Die Datenbank hat den Stand { $have }, dieses Programm braucht den Stand { $known }. Der Betrieb muss zuerst „poststelle migrate“ ausführen.
+PST-STORE-0013 = Die Platte der Datenbank ist voll: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss Platz schaffen.
+PST-STORE-0014 = Die Datenbank kann nicht schreiben, weil ihre Platte nur lesbar oder gestört ist: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss den Datenträger prüfen.
+PST-STORE-0015 = Der Speicher für Nachrichteninhalte ist nur lesbar: Neue Nachrichten werden vorübergehend abgewiesen und vom Absender erneut gesendet, es geht nichts verloren; der Betrieb muss ihn wieder beschreibbar machen.
 
 PST-ACCEPT-0001 = Die Poststelle nimmt gerade zu viele Nachrichten gleichzeitig an. Bitte in einigen Minuten erneut senden.
 PST-ACCEPT-0002 = Die Nachricht ist größer als die zulässigen { $cap } Bytes.
@@ -31,7 +34,7 @@ PST-HUB-0002 = Der Bestandteil { $part } liegt außerhalb der Nachricht. Der Bet
 PST-HUB-0003 = Die Kontrollnachricht ist seit { $since } nicht zurückgekommen. Der Betrieb muss Ein- und Ausgang der E-Mail prüfen.
 PST-HUB-0004 = Die Bilanz geht nicht auf: { $count } Einträge sind ohne Nachweis oder ohne Bearbeitung. Der Betrieb muss sie mit „poststelle balance“ prüfen.
 PST-HUB-0005 = Das Ziel { $lane } ist gestört und wird bis { $until } nicht angesprochen.
-PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Datenbank ab. Der Betrieb muss die Zeitquelle prüfen.
+PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Datenbank ab; der Betrieb muss die Zeitquelle prüfen.
 PST-HUB-0007 = Aus einer Datensicherung wiederhergestellt: Was nach { $at } angenommen wurde, kann fehlen. Der Betrieb muss die Kanäle auf Wiederholungen prüfen.
 
 PST-HUB-0008 = Eine Übergabe wartet auf eine Person: { $why }

@@ -135,7 +135,15 @@ pub async fn message_list(config: &Config, slug: &str, limit: i64, as_json: bool
     let hub = house::hub(config, Duration::ZERO, false).await?;
     let tenant = tenant_id(&hub, slug).await?;
     let mut tx = hub.db().read(Scope::Tenant(tenant)).await?;
-    let lines = messages::page(&mut tx, tenant, None, limit).await?;
+    let mut lines: Vec<messages::Line> = Vec::new();
+    // The store gives a page at most.
+    while let left @ 1.. = limit.saturating_sub(i64::try_from(lines.len())?) {
+        let page = messages::page(&mut tx, tenant, lines.last().map(|l| l.id), left).await?;
+        if page.is_empty() {
+            break;
+        }
+        lines.extend(page);
+    }
     if as_json {
         let list: Vec<_> = lines
             .iter()

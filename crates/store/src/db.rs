@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use poststelle_model::{Clock, Fault, Reason, Retry, TenantId, Timestamp};
+use poststelle_model::{Clock, TenantId, Timestamp};
 use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
 use crate::bulk::Value;
+pub(crate) use crate::error::StoreError;
+use crate::error::is_stuck;
 
 /// Which database speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,105 +39,8 @@ pub enum Scope {
     System,
 }
 
-/// What can go wrong in the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database answers with an error or not at all.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A row with this key exists already.
-    #[error("already there: {0}")]
-    Exists(String),
-    /// Somebody else changed it first.
-    #[error("changed meanwhile: {0}")]
-    Conflict(String),
-    /// No such thing in this scope.
-    #[error("not found: {0}")]
-    NotFound(String),
-    /// A stored value cannot be read: the database was changed by hand or by a newer version.
-    #[error("unreadable {what}: {value}")]
-    Corrupt {
-        /// Table and column.
-        what: &'static str,
-        /// The value, cut.
-        value: String,
-    },
-    /// A transaction of one tenant was used for another.
-    #[error("scope violation: a transaction for {0:?} was used for another tenant")]
-    Scope(Scope),
-    /// The blob store answers with an error.
-    #[error("blob store: {0}")]
-    Blob(String),
-    /// No room left for blobs.
-    #[error("no space left for blobs")]
-    Full,
-    /// Keys or encryption.
-    #[error(transparent)]
-    Crypto(#[from] poststelle_crypto::CryptoError),
-    /// Configuration.
-    #[error("configuration: {0}")]
-    Config(String),
-    /// The database was migrated by a newer program.
-    #[error("the database has schema {have}, this program knows only {known}")]
-    Newer {
-        /// Schema of the database.
-        have: i64,
-        /// Schema of this program.
-        known: i64,
-    },
-    /// The database was not migrated yet.
-    #[error("the database has schema {have}, this program needs {known}")]
-    Older {
-        /// Schema of the database.
-        have: i64,
-        /// Schema of this program.
-        known: i64,
-    },
-}
-
-impl StoreError {
-    /// Can another try help?
-    #[must_use]
-    pub const fn retry(&self) -> Retry {
-        match self {
-            Self::Database(_) | Self::Conflict(_) | Self::Blob(_) | Self::Full => Retry::Later,
-            _ => Retry::Never,
-        }
-    }
-
-    /// The reason with its stable code.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        let code = match self {
-            Self::Database(_) => "PST-STORE-0001",
-            Self::Blob(_) => "PST-STORE-0002",
-            Self::Full => "PST-STORE-0003",
-            Self::Conflict(_) => "PST-STORE-0004",
-            Self::Exists(_) => "PST-STORE-0005",
-            Self::NotFound(_) => "PST-STORE-0006",
-            Self::Corrupt { .. } => "PST-STORE-0007",
-            Self::Scope(_) => "PST-STORE-0008",
-            Self::Crypto(_) => "PST-STORE-0009",
-            Self::Config(_) => "PST-STORE-0010",
-            Self::Newer { .. } => "PST-STORE-0011",
-            Self::Older { .. } => "PST-STORE-0012",
-        };
-        let reason = Reason::new(code, Fault::Operator).with("detail", self);
-        match self {
-            Self::Newer { have, known } | Self::Older { have, known } => {
-                reason.with("have", have).with("known", known)
-            }
-            _ => reason,
-        }
-    }
-
-    pub(crate) fn from_insert(error: sqlx::Error, what: &str) -> Self {
-        match &error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => Self::Exists(what.to_owned()),
-            _ => Self::Database(error),
-        }
-    }
-}
+/// What [`Db::check`] writes, bytes.
+const CHECK: usize = 128 * 1024;
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -273,7 +178,15 @@ impl Db {
     }
 
     async fn start(&self, pool: &AnyPool, begin: &'static str, scope: Scope) -> Result<Tx, StoreError> {
-        let inner = pool.begin_with(begin).await?;
+        let inner = match pool.begin_with(begin).await {
+            // A COMMIT that failed on a full disk leaves a connection that begins nothing any more, and one opened on
+            // a read-only disk never writes, whatever becomes of the disk: a fresh one tells what is true now.
+            Err(e) if self.dialect == Dialect::Sqlite && is_stuck(&e) => {
+                pool.acquire().await?.close().await?;
+                pool.begin_with(begin).await?
+            }
+            other => other?,
+        };
         let mut tx = Tx {
             inner,
             dialect: self.dialect,
@@ -316,6 +229,19 @@ impl Db {
             }
         }
         Ok(refused)
+    }
+
+    /// Can as much be written as a message needs? Reading tells nothing of a full or read-only disk.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        for value in ["0".repeat(CHECK), String::new()] {
+            let mut tx = self.begin(Scope::System).await?;
+            tx.run(crate::sql::SETTING_PUT, crate::bulk::args!["check", value]).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Runs a statement that no transaction may hold.

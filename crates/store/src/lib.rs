@@ -13,6 +13,7 @@ pub mod blob;
 mod bulk;
 mod db;
 pub mod desk;
+mod error;
 pub mod evidence;
 pub mod jobs;
 pub mod keys;
@@ -25,4 +26,5 @@ pub mod threads;
 pub mod transfer;
 
 pub use bulk::Value;
-pub use db::{Db, DbConfig, Dialect, Scope, StoreError, Tx};
+pub use db::{Db, DbConfig, Dialect, Scope, Tx};
+pub use error::StoreError;

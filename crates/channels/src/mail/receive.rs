@@ -18,7 +18,9 @@ use poststelle_mail::smtp::server::{
 };
 use poststelle_mail::smtp::{Address, Recipient, Reply};
 use poststelle_model::message::Transport;
-use poststelle_model::{ChannelKind, Direction, MailboxId, PrincipalId, Role, TenantId, Timestamp, Who};
+use poststelle_model::{
+    ChannelKind, Direction, MailboxId, PrincipalId, Reason, Role, TenantId, Timestamp, Who,
+};
 use poststelle_store::{Scope, StoreError, access, tenants};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -103,8 +105,14 @@ impl MailReceiver {
 
 fn later(error: &StoreError) -> Reply {
     tracing::warn!(%error, "mail refused for now");
-    match error {
-        StoreError::Full => Reply::new(452, (4, 3, 1), "Insufficient system storage, try again later"),
+    closed(&error.reason())
+}
+
+fn closed(reason: &Reason) -> Reply {
+    match reason.code.as_str() {
+        "PST-STORE-0003" | "PST-STORE-0013" => {
+            Reply::new(452, (4, 3, 1), "Insufficient system storage, try again later")
+        }
         _ => Reply::new(451, (4, 3, 0), "Temporary local problem, try again later"),
     }
 }
@@ -120,6 +128,7 @@ fn refusal(error: &AcceptError) -> Reply {
             (4, 5, 3),
             format!("Recipients of more than {cap} authorities, send the rest separately"),
         ),
+        AcceptError::Closed(reason) => closed(reason),
         AcceptError::Store(e) => later(e),
         AcceptError::Commit(e) => e
             .store()
@@ -145,6 +154,10 @@ impl Receiver for MailReceiver {
     }
 
     async fn mail(&self, envelope: &Envelope) -> Verdict {
+        // At once, and not after every question to a database that does not answer has timed out.
+        if let Some(reason) = self.hub.health().closed() {
+            return Err(closed(&reason));
+        }
         let Some(identity) = &envelope.peer.identity else { return Ok(()) };
         let Some(from) = &envelope.mail_from else {
             return Err(Reply::new(550, (5, 7, 1), "An authenticated sender needs an address of its own"));

@@ -194,10 +194,12 @@ impl Channel for MailChannel {
                 Ok(SendOutcome::Unclear { reason, receipt })
             }
             Outcome::TryLater(why) => {
-                let fault =
-                    if matches!(why.cause, Cause::Source(_)) { Fault::Operator } else { Fault::Remote };
-                let reason =
-                    Reason::new("PST-MAIL-4004", fault).with("host", &route.host).with("detail", said);
+                let (code, fault) = match why.cause {
+                    Cause::Source(_) => ("PST-MAIL-4004", Fault::Operator),
+                    Cause::Unresolved(_) | Cause::Unreachable(_) => ("PST-MAIL-4003", Fault::Remote),
+                    _ => ("PST-MAIL-4004", Fault::Remote),
+                };
+                let reason = Reason::new(code, fault).with("host", &route.host).with("detail", said);
                 Err(ChannelError::later(reason))
             }
         }

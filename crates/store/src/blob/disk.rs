@@ -24,9 +24,13 @@ pub struct DiskStore {
     known: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
+/// What a check writes, bytes: as much as an ordinary mail.
+const CHECK: usize = 1024 * 1024;
+
 fn io(error: &std::io::Error, path: &Path) -> StoreError {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+        std::io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
         std::io::ErrorKind::NotFound => StoreError::NotFound(format!("blob {}", path.display())),
         _ => StoreError::Blob(format!("{}: {error}", path.display())),
     }
@@ -226,8 +230,11 @@ impl BlobStore for DiskStore {
     async fn check(&self) -> Result<(), StoreError> {
         let path = self.root.join(".check");
         blocking(move || {
-            let mut file = File::create(&path).map_err(|e| io(&e, &path))?;
-            file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).map_err(|e| io(&e, &path))
+            // Written anew and taken away again: a file that stays has its room also on a full disk.
+            let written = File::create(&path)
+                .and_then(|mut file| file.write_all(&vec![0; CHECK]).and_then(|()| file.sync_all()))
+                .map_err(|e| io(&e, &path));
+            std::fs::remove_file(&path).map_err(|e| io(&e, &path)).and(written)
         })
         .await
     }

@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -67,9 +68,21 @@ struct Said {
     length: Option<u64>,
 }
 
+/// The house can keep something. Asked first: the token is in a database that may not answer.
+pub(crate) struct Open;
+
+impl FromRequestParts<Web> for Open {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(_: &mut Parts, web: &Web) -> Result<Self, Refusal> {
+        web.hub().health().closed().map_or(Ok(Self), |reason| Err(AcceptError::Closed(reason).into()))
+    }
+}
+
 /// `POST /api/v1/messages`.
 pub(crate) async fn take(
     State(web): State<Web>,
+    _: Open,
     Client(signed): Client,
     extensions: Extensions,
     headers: HeaderMap,

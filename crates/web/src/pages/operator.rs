@@ -145,9 +145,14 @@ fn in_words(web: &Web, person: &Person, status: &StatusView, remembered: bool) -
             note(texts::say(&format!("component-{}", component.as_str()), &[]), &t.reason, t.since)
         })
         .collect();
+    // A target this node does not call is told once, below, with what it knows of it.
+    let told = |topic: &str| {
+        topic.strip_prefix("target:").is_some_and(|target| status.lanes.iter().any(|l| l.lane == target))
+    };
     let alarms = status
         .alarms
         .iter()
+        .filter(|a| !told(&a.topic))
         .map(|a| {
             let mut note = match &a.reason {
                 Some(reason) => note(name(a.tenant), reason, a.raised_at),

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod health;
 pub mod hub;
 pub mod metrics;
+pub mod net;
 pub mod notice;
 pub mod people;
 mod process;

@@ -92,9 +92,15 @@ PST-MAIL-4002 = Für die Domäne { $domain } ist kein Mailserver eingerichtet. D
 PST-MAIL-4003 = Der Mailserver { $host } ist nicht erreichbar: { $detail }
 PST-MAIL-4004 = Der Mailserver { $host } hat die Nachricht noch nicht übernommen: { $detail }
 PST-MAIL-4005 = Die Verbindung zu { $host } brach nach dem Senden ab. Ob die Nachricht dort ankam, wird geklärt: { $detail }
+PST-MAIL-4006 = Welcher Mailserver Post für { $domain } annimmt, war nicht zu erfahren: { $detail }. Es wird von selbst erneut versucht.
 PST-MAIL-5002 = Die Nachricht lief im Kreis und wird nicht weitergeleitet. Die Verwaltung des Mandanten muss die Weiterleitungsregeln prüfen.
 PST-MAIL-5003 = { $address } ist keine gültige E-Mail-Adresse.
 PST-MAIL-5005 = Der Mailserver hat die Nachricht an { $recipient } abgelehnt: { $detail }
+PST-MAIL-5006 = Die Domäne { $domain } nimmt überhaupt keine E-Mail an; so steht es im DNS. Der Absender muss eine andere Adresse verwenden.
+PST-MAIL-5007 = Die Domäne { $domain } gibt es nicht. Der Absender muss die Adresse prüfen.
+PST-MAIL-5008 = Für die Domäne { $domain } gibt es keinen Mailserver. Der Absender muss die Adresse prüfen.
+PST-MAIL-5009 = Der Mailserver der Domäne { $domain } ist laut DNS diese Poststelle selbst, die Adresse gibt es hier aber nicht. Der Betrieb muss die Domäne einrichten oder eine Route eintragen.
+PST-MAIL-5010 = Der Mailserver der Domäne { $domain } liegt auf einer internen Adresse; dorthin wird nichts gesandt ({ $detail }). Ist das gewollt, muss der Betrieb eine Route eintragen.
 
 PST-API-0001 = Bitte melden Sie sich an oder senden Sie ein gültiges Zugangstoken.
 PST-API-0002 = Das gibt es hier nicht, oder Sie dürfen es nicht sehen.

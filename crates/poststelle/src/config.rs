@@ -111,6 +111,14 @@ pub struct Mail {
     pub relay_roots: PathBuf,
     /// `domain = "host:port"`: own routes, in clear or by opportunistic TLS.
     pub routes: BTreeMap<String, String>,
+    /// Mail without a route goes straight to the servers the DNS names (MX), by opportunistic TLS. Not together with `relay`.
+    pub direct: bool,
+    /// `address:port` of the name server asked for them; empty = those of the system.
+    pub dns: String,
+    /// Port of those servers; 0 = 25.
+    pub direct_port: u16,
+    /// Those servers may be at internal addresses.
+    pub direct_internal: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -266,7 +274,7 @@ impl Config {
             let Some(entry) = entry.as_table_mut() else { bail!("[{section}] must be a section") };
             // Only sections of numbers and flags are read as such: a secret of digits stays a text.
             let number = ["limits", "timers"].contains(&section)
-                || field == "connections"
+                || ["connections", "direct_port"].contains(&field)
                 || field.ends_with("per_peer");
             let value = match (number, value.as_str()) {
                 (_, text) if field == "sample_ratio" => {
@@ -297,6 +305,12 @@ impl Config {
         }
         if self.limits.lease_ms < 1000 {
             bail!("limits.lease_ms must be at least 1000");
+        }
+        if self.mail.direct && !self.mail.relay.is_empty() {
+            bail!("mail.direct and mail.relay exclude each other: mail goes straight or to the relay");
+        }
+        if !self.mail.dns.is_empty() && self.mail.dns.parse::<std::net::SocketAddr>().is_err() {
+            bail!("mail.dns is not address:port: {:?}", self.mail.dns);
         }
         if self.smtp.certificate.as_os_str().is_empty() != self.smtp.key.as_os_str().is_empty() {
             bail!("smtp.certificate and smtp.key belong together: give both or none");
@@ -383,6 +397,8 @@ mod tests {
         assert!(wrong("domain = 'x '").contains("domain"));
         assert!(wrong("[smtp]\nlisten_tls = '127.0.0.1:465'").contains("smtp.certificate"));
         assert!(wrong("[web]\nlisten = 8080").contains("string"));
+        assert!(wrong("[mail]\ndirect = true\nrelay = 'a:25'").contains("mail.relay"));
+        assert!(wrong("[mail]\ndns = 'ns.example'").contains("mail.dns"));
         assert!(wrong("[telemetry]\notlp_endpoint = '127.0.0.1:4318'").contains("otlp_endpoint"));
         assert!(wrong("[telemetry]\nsample_ratio = 2").contains("sample_ratio"));
         assert!(Config::parse("", none()).is_ok());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use poststelle_channels::mail::{MailChannel, MailFormat, MailNotices, MailReceiver, MailRoutes};
+use poststelle_channels::mail::{Direct, MailChannel, MailFormat, MailNotices, MailReceiver, MailRoutes};
 use poststelle_connect::hot_folder::HotFolder;
 use poststelle_connect::webhook::{self, Webhook};
 use poststelle_crypto::keys::RootKey;
@@ -17,7 +17,7 @@ use poststelle_hub::clock::{SkewedClock, SystemClock, SystemIds};
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::watch::Watch;
 use poststelle_hub::{Engine, Hub, Parts, texts};
-use poststelle_mail::smtp::client::{ClientTls, Route, Tls};
+use poststelle_mail::smtp::client::{ClientTls, Dns, Route, Tls};
 use poststelle_mail::smtp::server::{AuthPolicy, Mode, Server, Timeouts, fixed_tls};
 use poststelle_model::Clock;
 use poststelle_store::blob::{BlobStore, DiskStore, S3Config, S3Store};
@@ -109,6 +109,16 @@ fn route(text: &str, tls: &str) -> Result<Route> {
     Ok(Route { host: host.trim_matches(['[', ']']).to_owned(), port, tls, auth: None })
 }
 
+/// Mail straight to the servers of a domain.
+fn direct(config: &Config) -> Result<Direct> {
+    let mail = &config.mail;
+    let server = if mail.dns.is_empty() { None } else { Some(mail.dns.parse().context("mail.dns")?) };
+    let permitted = if mail.direct_internal { |_| true } else { poststelle_hub::net::is_public };
+    let dns = Dns::new(server, Duration::from_secs(5), permitted)
+        .context("no name server; check mail.dns or the system's own settings")?;
+    Ok(Direct { dns, port: if mail.direct_port == 0 { 25 } else { mail.direct_port } })
+}
+
 /// Puts the house together on an up-to-date database.
 pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Result<Arc<Hub>> {
     let db = database(config).await?;
@@ -138,7 +148,10 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
         );
     }
     let tls = ClientTls::new(roots, None).context("TLS for outgoing mail")?;
-    let mail = MailChannel::new(&config.domain, tls, routes, config.limits.message_bytes);
+    let mut mail = MailChannel::new(&config.domain, tls, routes, config.limits.message_bytes);
+    if config.mail.direct {
+        mail = mail.directly(direct(config)?);
+    }
     let hot_folder = if config.connect.hot_folder_roots.is_empty() {
         HotFolder::new()
     } else {

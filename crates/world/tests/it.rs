@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! The world against a whole hub: SQLite and files in a temporary folder, everything on loopback.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "it/house.rs"]
 mod house;
@@ -9,6 +9,8 @@ mod house;
 mod conformance;
 #[path = "it/day.rs"]
 mod day;
+#[path = "it/direct.rs"]
+mod direct;
 #[path = "it/far_side.rs"]
 mod far_side;
 #[path = "it/limits.rs"]

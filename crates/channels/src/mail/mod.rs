@@ -10,4 +10,4 @@ mod send;
 pub use format::MailFormat;
 pub use notices::MailNotices;
 pub use receive::MailReceiver;
-pub use send::{MailChannel, MailRoutes};
+pub use send::{Direct, MailChannel, MailRoutes};

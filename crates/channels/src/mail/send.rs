@@ -3,7 +3,8 @@
 //!
 //! Guarantees: the Message-ID is the same in every attempt; a lost answer after the
 //! last octet is "unclear", never "failed"; the return path names the delivery, so
-//! a report finds its way back. Routes come from configuration; there is no MX lookup.
+//! a report finds its way back. Routes come from configuration; where there is none and the house sends by itself,
+//! the DNS tells the servers of a domain.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use poststelle_hub::channel::{
     Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, ReceiptText, SendOutcome,
 };
-use poststelle_mail::smtp::client::{Cause, Client, ClientTls, Mail, Outcome, Route, Timeouts};
+use poststelle_mail::smtp::client::{
+    Cause, Client, ClientTls, Dns, Exchange, Mail, NoExchange, Outcome, Report, Route, Timeouts, Tls,
+};
 use poststelle_mail::smtp::{Address, BodyType, Notify, Orcpt, Recipient, Ret};
 use poststelle_model::{Direction, Fault, Reason, Target};
 use tokio_util::io::StreamReader;
@@ -33,10 +36,20 @@ impl MailRoutes {
     }
 }
 
+/// How mail goes to domains without a route: straight to the servers the DNS names.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    /// Who is asked.
+    pub dns: Dns,
+    /// Port of those servers.
+    pub port: u16,
+}
+
 /// Sends mail.
 pub struct MailChannel {
     client: Client,
     routes: MailRoutes,
+    direct: Option<Direct>,
     domain: String,
     max_size: u64,
 }
@@ -58,9 +71,17 @@ impl MailChannel {
         Self {
             client: Client::new(domain, tls).with_timeouts(timeouts),
             routes,
+            direct: None,
             domain: domain.to_owned(),
             max_size,
         }
+    }
+
+    /// Sends straight where no route is given.
+    #[must_use]
+    pub fn directly(mut self, direct: Direct) -> Self {
+        self.direct = Some(direct);
+        self
     }
 
     /// With other time-outs.
@@ -68,6 +89,11 @@ impl MailChannel {
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.client = self.client.with_timeouts(timeouts);
         self
+    }
+
+    async fn exchanges(&self, cx: &Cx, direct: &Direct, domain: &str) -> Result<Vec<Exchange>, NoExchange> {
+        let mut draw = || cx.ids.next().as_u64_pair().1;
+        direct.dns.exchanges(domain, &self.domain, &mut draw).await
     }
 
     fn first_lines(&self, cx: &Cx, out: &Outgoing) -> String {
@@ -109,7 +135,7 @@ impl Channel for MailChannel {
         }
     }
 
-    async fn check(&self, _cx: &Cx, _config: &serde_json::Value) -> Result<(), ChannelError> {
+    async fn check(&self, cx: &Cx, _config: &serde_json::Value) -> Result<(), ChannelError> {
         for route in self.routes.relay.iter().chain(self.routes.domains.values()) {
             match self.client.connect(route).await {
                 Ok(connection) => connection.quit().await,
@@ -120,6 +146,14 @@ impl Channel for MailChannel {
                     return Err(ChannelError::later(reason));
                 }
             }
+        }
+        if let Some(direct) = &self.direct
+            && let Err(NoExchange::Later(detail)) = self.exchanges(cx, direct, &self.domain).await
+        {
+            let reason = Reason::new("PST-MAIL-4006", Fault::Operator)
+                .with("domain", &self.domain)
+                .with("detail", detail);
+            return Err(ChannelError::later(reason));
         }
         Ok(())
     }
@@ -143,9 +177,22 @@ impl Channel for MailChannel {
             return reject(Reason::new("PST-MAIL-5002", Fault::Tenant));
         }
         let size = u64::try_from(out.message.size).unwrap_or(0);
-        let Some(route) = self.routes.of(to.domain()) else {
-            let reason = Reason::new("PST-MAIL-4002", Fault::Operator).with("domain", to.domain());
-            return Err(ChannelError::later(reason));
+        let way = match (self.routes.of(to.domain()), &self.direct) {
+            (Some(route), _) => Way::Route(route),
+            (None, Some(direct)) => match self.exchanges(cx, direct, to.domain()).await {
+                Ok(exchanges) => Way::Direct(direct.port, exchanges),
+                Err(NoExchange::Later(detail)) => {
+                    let reason = Reason::new("PST-MAIL-4006", Fault::Remote)
+                        .with("domain", to.domain())
+                        .with("detail", detail);
+                    return Err(ChannelError::later(reason));
+                }
+                Err(why) => return reject(nowhere(&why).with("domain", to.domain())),
+            },
+            (None, None) => {
+                let reason = Reason::new("PST-MAIL-4002", Fault::Operator).with("domain", to.domain());
+                return Err(ChannelError::later(reason));
+            }
         };
         let first = self.first_lines(cx, out);
         let mut original = out.content.original().await?;
@@ -173,7 +220,23 @@ impl Channel for MailChannel {
         let body = stream::iter([Ok(bytes::Bytes::from(first)), Ok(head)]).chain(original);
         let body = body.map_err(|e: ChannelError| std::io::Error::other(e.to_string()));
         let mut body = StreamReader::new(Box::pin(body));
-        let report = self.client.send(route, &mail, &mut body).await;
+        let connected = match &way {
+            Way::Route(route) => self.client.connect(route).await,
+            Way::Direct(port, exchanges) => {
+                // Time must be left for the message itself.
+                let patience = cx.time_left() / 3;
+                self.client.reach(exchanges, *port, Tls::OpportunisticStartTls, patience).await
+            }
+        };
+        let report = match connected {
+            Ok(mut connection) => {
+                let report = connection.send(&mail, &mut body).await;
+                connection.quit().await;
+                report
+            }
+            Err(failure) => Report::from_failure(*failure, &mail),
+        };
+        let host = report.dialogue.host.clone();
         let receipt = Some(ReceiptText { kind: "smtp-dialogue", body: report.dialogue.to_string() });
         let said = describe(&report.outcome);
         match report.outcome {
@@ -188,9 +251,8 @@ impl Channel for MailChannel {
                 Ok(SendOutcome::Rejected { reason, receipt })
             }
             Outcome::Unclear(_) => {
-                let reason = Reason::new("PST-MAIL-4005", Fault::Remote)
-                    .with("host", &route.host)
-                    .with("detail", said);
+                let reason =
+                    Reason::new("PST-MAIL-4005", Fault::Remote).with("host", host).with("detail", said);
                 Ok(SendOutcome::Unclear { reason, receipt })
             }
             Outcome::TryLater(why) => {
@@ -199,11 +261,29 @@ impl Channel for MailChannel {
                     Cause::Unresolved(_) | Cause::Unreachable(_) => ("PST-MAIL-4003", Fault::Remote),
                     _ => ("PST-MAIL-4004", Fault::Remote),
                 };
-                let reason = Reason::new(code, fault).with("host", &route.host).with("detail", said);
+                let reason = Reason::new(code, fault).with("host", host).with("detail", said);
                 Err(ChannelError::later(reason))
             }
         }
     }
+}
+
+/// Where one mail goes.
+enum Way<'a> {
+    Route(&'a Route),
+    Direct(u16, Vec<Exchange>),
+}
+
+/// Why a domain can never get mail, as it is now.
+fn nowhere(why: &NoExchange) -> Reason {
+    let (code, fault) = match why {
+        NoExchange::NullMx => ("PST-MAIL-5006", Fault::Sender),
+        NoExchange::NoDomain => ("PST-MAIL-5007", Fault::Sender),
+        NoExchange::NoServer | NoExchange::Later(_) => ("PST-MAIL-5008", Fault::Sender),
+        NoExchange::Ourselves => ("PST-MAIL-5009", Fault::Operator),
+        NoExchange::Forbidden { .. } => ("PST-MAIL-5010", Fault::Remote),
+    };
+    Reason::new(code, fault).with("detail", why)
 }
 
 fn describe(outcome: &Outcome) -> String {

@@ -50,8 +50,16 @@ impl House {
 
     /// With another relay than the far side.
     pub async fn relaying(settings: Settings, far: Arc<FarSide>, relay: SocketAddr) -> Self {
+        let route = Route { host: relay.ip().to_string(), port: relay.port(), tls: Tls::None, auth: None };
+        let routes = MailRoutes { relay: Some(route), ..MailRoutes::default() };
+        let mail = mail(routes, &settings);
+        Self::sending(settings, far, mail).await
+    }
+
+    /// With this way out.
+    pub async fn sending(settings: Settings, far: Arc<FarSide>, mail: MailChannel) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let hub = hub(dir.path(), relay, &settings).await;
+        let hub = hub(dir.path(), mail, &settings).await;
         hub.found_system().await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -81,13 +89,8 @@ impl House {
     }
 }
 
-async fn hub(dir: &Path, relay: SocketAddr, settings: &Settings) -> Arc<Hub> {
-    let url = format!("sqlite://{}", dir.join("hub.db").display());
-    let db = Db::open(&DbConfig::new(&url)).await.unwrap();
-    migrate::migrate(&db, None).await.unwrap();
-    let key = RootKey::load_or_create_file(&dir.join("root.key")).unwrap();
-    let route = Route { host: relay.ip().to_string(), port: relay.port(), tls: Tls::None, auth: None };
-    let routes = MailRoutes { relay: Some(route), ..MailRoutes::default() };
+/// The mail channel with the time-outs of `settings`.
+pub fn mail(routes: MailRoutes, settings: &Settings) -> MailChannel {
     let call = settings.call;
     let timeouts = Timeouts {
         connect: call,
@@ -100,7 +103,14 @@ async fn hub(dir: &Path, relay: SocketAddr, settings: &Settings) -> Arc<Hub> {
         ..Timeouts::default()
     };
     let tls = ClientTls::new(rustls::RootCertStore::empty(), None).unwrap();
-    let mail = MailChannel::new("hub.example", tls, routes, settings.max_out).with_timeouts(timeouts);
+    MailChannel::new("hub.example", tls, routes, settings.max_out).with_timeouts(timeouts)
+}
+
+async fn hub(dir: &Path, mail: MailChannel, settings: &Settings) -> Arc<Hub> {
+    let url = format!("sqlite://{}", dir.join("hub.db").display());
+    let db = Db::open(&DbConfig::new(&url)).await.unwrap();
+    migrate::migrate(&db, None).await.unwrap();
+    let key = RootKey::load_or_create_file(&dir.join("root.key")).unwrap();
     let webhook = Webhook::new(&Options { permit_private: true, ..Options::default() }).unwrap();
     let list: [Arc<dyn Channel>; 3] = [Arc::new(mail), Arc::new(HotFolder::new()), Arc::new(webhook)];
     let channels: HashMap<_, _> = list.into_iter().map(|c| (c.describe().name, c)).collect();

@@ -8,19 +8,22 @@
 //! connection is then dropped without flushing.) Parameters are sent only where the server offered them. The body is
 //! streamed with constant memory and reaches the far side octet for octet, a final CRLF added when missing.
 //! [`Dialogue`] keeps what was said, without body and without passwords.
-//! Not here: MX lookup, queueing, retry, connection pools. 5xx answers before MAIL (greeting, EHLO, STARTTLS,
+//! [`Dns`] finds the servers of a domain, [`Client::reach`] takes the first that answers.
+//! Not here: queueing, retry, connection pools. 5xx answers before MAIL (greeting, EHLO, STARTTLS,
 //! AUTH) are about the connection, not about the message: they are `TryLater`.
 
 mod connect;
 mod connection;
 mod dialogue;
 mod handover;
+mod mx;
 mod outcome;
 mod stuff;
 mod tls;
 
 pub use connection::{Connection, Features};
 pub use dialogue::{Dialogue, Line, Speaker};
+pub use mx::{ADDRESSES, Dns, Exchange, HOSTS, NoExchange};
 pub use outcome::{Cause, DsnWish, Failure, Fate, Outcome, Reason, RecipientReport, Report, Stage};
 pub use stuff::{Stuff, Unsafe};
 pub use tls::{ClientTls, Identity};

@@ -9,6 +9,8 @@
 mod bed;
 #[path = "it/blobs.rs"]
 mod blobs;
+#[path = "it/desk.rs"]
+mod desk;
 #[path = "it/directory.rs"]
 mod directory;
 #[path = "it/jobs.rs"]

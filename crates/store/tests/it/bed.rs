@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use poststelle_model::{
     BlobId, ChannelKind, DeliveryId, DeliveryState, DeskId, Direction, Ids, JobId, MailboxId, Message,
-    MessageId, Subject, Target, TenantId, Timestamp,
+    MessageId, Standing, Subject, Target, TenantId, Timestamp,
 };
 use poststelle_store::blob::{BlobStore, DiskStore, S3Config, S3Store};
+use poststelle_store::desk::DeskItem;
 use poststelle_store::evidence::Entry;
 use poststelle_store::jobs::NewJob;
 use poststelle_store::messages::{Delivery, NewMessage};
@@ -233,5 +234,22 @@ pub fn job(tenant: TenantId, lane: &str, subject: &str, delay: Duration) -> NewJ
         payload: "{}".to_owned(),
         delay,
         created_at: THEN,
+    }
+}
+
+/// A delivery's item as it is laid on a desk.
+pub fn item(tenant: TenantId, delivery: DeliveryId, desk: DeskId, message: MessageId) -> DeskItem {
+    DeskItem {
+        tenant,
+        delivery,
+        desk,
+        message,
+        standing: Standing::NEW,
+        urgent: false,
+        created_at: THEN,
+        version: 1,
+        changed_at: Timestamp(0),
+        changed_by: None,
+        before: None,
     }
 }

@@ -262,18 +262,7 @@ async fn pages_go_on_where_the_last_ended() {
         let new: Vec<_> = (0..25).map(|_| bed::message(tenant, mailbox, "", "x")).collect();
         let items: Vec<desk::DeskItem> = new
             .iter()
-            .map(|m| desk::DeskItem {
-                tenant,
-                delivery: poststelle_model::DeliveryId::new(&TestIds),
-                desk,
-                message: m.message.id,
-                state: "new".to_owned(),
-                owner: String::new(),
-                due_at: poststelle_model::Timestamp(0),
-                urgent: false,
-                created_at: THEN,
-                version: 1,
-            })
+            .map(|m| bed::item(tenant, poststelle_model::DeliveryId::new(&TestIds), desk, m.message.id))
             .collect();
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
         messages::insert(&mut tx, &new).await.unwrap();
@@ -288,8 +277,11 @@ async fn pages_go_on_where_the_last_ended() {
             seen.extend(page.iter().map(|l| l.id));
         }
         assert!(seen.iter().eq(new.iter().rev().map(|m| &m.message.id)), "{}", bed.name);
-        let page = desk::page(&mut tx, tenant, desk, None, 10).await.unwrap();
-        let rest = desk::page(&mut tx, tenant, desk, Some(page[9].item.delivery), 100).await.unwrap();
+        let page = desk::page(&mut tx, tenant, desk, desk::Filter::default(), None, 10).await.unwrap();
+        let rest =
+            desk::page(&mut tx, tenant, desk, desk::Filter::default(), Some(page[9].item.delivery), 100)
+                .await
+                .unwrap();
         assert!(page.iter().chain(&rest).map(|l| &l.item).eq(items.iter().rev()), "{}", bed.name);
     }
 }
@@ -308,18 +300,7 @@ async fn a_page_within_boxes_and_desks_costs_two_statements() {
         let mut other = bed::delivery(tenant, new[0].message.id, DeskId::new(&TestIds));
         other.state = DeliveryState::Parked;
         deliveries.push(other);
-        let item = desk::DeskItem {
-            tenant,
-            delivery: deliveries[2].id,
-            desk,
-            message: new[2].message.id,
-            state: "new".to_owned(),
-            owner: String::new(),
-            due_at: poststelle_model::Timestamp(0),
-            urgent: false,
-            created_at: THEN,
-            version: 1,
-        };
+        let item = bed::item(tenant, deliveries[2].id, desk, new[2].message.id);
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
         messages::insert(&mut tx, &new).await.unwrap();
         messages::insert_deliveries(&mut tx, &deliveries).await.unwrap();

@@ -24,21 +24,7 @@ async fn fill(
                 ..bed::delivery(tenant, m.message.id, desk_id)
             })
             .collect();
-        let items: Vec<_> = deliveries
-            .iter()
-            .map(|d| desk::DeskItem {
-                tenant,
-                delivery: d.id,
-                desk: desk_id,
-                message: d.message,
-                state: "new".to_owned(),
-                owner: String::new(),
-                due_at: poststelle_model::Timestamp(0),
-                urgent: false,
-                created_at: bed::THEN,
-                version: 1,
-            })
-            .collect();
+        let items: Vec<_> = deliveries.iter().map(|d| bed::item(tenant, d.id, desk_id, d.message)).collect();
         let inspections: Vec<_> = new
             .iter()
             .map(|m| (tenant, m.message.id, messages::Inspection { version: 1, ..Default::default() }))
@@ -77,7 +63,10 @@ async fn measure(
         })
         .await,
         took("desk page", async {
-            assert_eq!(desk::page(tx, tenant, desk_id, None, 50).await.unwrap().len(), 50);
+            assert_eq!(
+                desk::page(tx, tenant, desk_id, desk::Filter::default(), None, 50).await.unwrap().len(),
+                50
+            );
         })
         .await,
         took("balance counts", async { assert!(!balance::counts(tx).await.unwrap().is_empty()) }).await,

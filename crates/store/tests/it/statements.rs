@@ -5,6 +5,10 @@ use poststelle_store::sql;
 
 use crate::bed;
 
+/// All migrations in order.
+const SCHEMA: [&str; 2] =
+    [include_str!("../../migrations/0001_spine.sql"), include_str!("../../migrations/0002_desk.sql")];
+
 #[tokio::test]
 async fn every_statement_prepares() {
     assert!(
@@ -21,7 +25,7 @@ async fn every_statement_prepares() {
 /// What row-level security guards is every table with a tenant.
 #[test]
 fn no_tenant_table_is_forgotten() {
-    let schema = include_str!("../../migrations/0001_spine.sql");
+    let schema = SCHEMA.concat();
     for table in schema.split("CREATE TABLE ").skip(1) {
         let name = table.split([' ', '(']).next().unwrap();
         let columns = table.split(';').next().unwrap();
@@ -35,11 +39,8 @@ fn no_tenant_table_is_forgotten() {
 #[test]
 fn no_column_stays_behind_when_a_tenant_moves() {
     let stays = ["settings", "principals", "grants", "sessions", "tokens", "leases"];
-    let schema: String = include_str!("../../migrations/0001_spine.sql")
-        .lines()
-        .filter(|l| !l.starts_with("--"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let schema: String =
+        SCHEMA.concat().lines().filter(|l| !l.starts_with("--")).collect::<Vec<_>>().join("\n");
     let travels = include_str!("../../src/transfer/tables.rs");
     for table in schema.split("CREATE TABLE ").skip(1) {
         let (name, columns) = table.split(';').next().unwrap().split_once('(').unwrap();
@@ -47,8 +48,11 @@ fn no_column_stays_behind_when_a_tenant_moves() {
         if stays.contains(&name) {
             continue;
         }
+        let added = format!("ALTER TABLE {name} ADD COLUMN ");
+        let added = schema.split(&added).skip(1).map(|c| c.split(';').next().unwrap());
         let columns: Vec<&str> = columns
             .split(',')
+            .chain(added)
             .map(str::trim)
             .filter(|c| c.contains(" TEXT ") || c.contains(" BIGINT "))
             .map(|c| c.split(' ').next().unwrap())

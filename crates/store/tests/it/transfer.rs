@@ -8,8 +8,8 @@ use poststelle_crypto::keys::{MessageKey, RootKey};
 use poststelle_model::part::Encoding;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, AlarmId, ChannelKind, ConnectorId, DeliveryId, Fault, JobId, MessageId, Part,
-    PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Subject, TenantId, Timestamp,
+    AdministrationId, AlarmId, ChannelKind, ConnectorId, DeliveryId, DeskState, Fault, JobId, MessageId,
+    NoteId, Part, PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Standing, Subject, TenantId, Timestamp,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::blob::{self, BlobReader, BlobStore, BlobWriter};
@@ -124,17 +124,13 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         new.message.sha256 = digests.sha256_hex();
         let delivery = bed::delivery(tenant, id, desk_id);
         let subject = Subject::message(id);
+        let claimed = Standing { state: DeskState::Claimed, owner: Some(person), due_at: Timestamp(0) };
         let item = desk::DeskItem {
-            tenant,
-            delivery: delivery.id,
-            desk: desk_id,
-            message: id,
-            state: "new".to_owned(),
-            owner: person.to_string(),
-            due_at: Timestamp(0),
+            standing: claimed,
             urgent: i == 3,
-            created_at: THEN,
-            version: 1,
+            changed_by: Some(person),
+            before: Some(Standing::NEW),
+            ..bed::item(tenant, delivery.id, desk_id, id)
         };
         let receipt = Receipt {
             tenant,
@@ -176,6 +172,13 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         messages::insert_deliveries(&mut tx, &[delivery]).await.unwrap();
         messages::insert_receipts(&mut tx, &[receipt]).await.unwrap();
         desk::insert(&mut tx, &[item]).await.unwrap();
+        let note = desk::Note {
+            id: NoteId::new(&TestIds),
+            by: person,
+            text: "Ein Vermerk".to_owned(),
+            created_at: THEN,
+        };
+        desk::add_note(&mut tx, tenant, id, &note).await.unwrap();
         evidence::insert(&mut tx, &[first, bed::entry(tenant, &subject, 1)]).await.unwrap();
         tx.enter(Scope::System).await.unwrap();
         let now = tx.now().await.unwrap();

@@ -35,7 +35,7 @@ async fn in_and_out() {
     let list = bed.see("/nachrichten", &cookie).await;
     assert_eq!(list.status, StatusCode::OK);
     assert!(list.text().contains("Angemeldet als Karla Klerk"));
-    assert_eq!(bed.see("/", &cookie).await.header("location"), "/nachrichten");
+    assert_eq!(bed.see("/", &cookie).await.header("location"), "/arbeit");
     assert_eq!(bed.see("/anmelden", &cookie).await.status, StatusCode::SEE_OTHER);
 
     // A part that reloads itself sends the whole browser to the sign-in.

@@ -161,30 +161,6 @@ export class Teller {
     }
   }
 
-  /** Opens a fold. */
-  async expand(text) {
-    const fold = this.tab.locator("summary", { hasText: text }).first();
-    if (this.way === "keys") {
-      await this.reach(fold, `fold ${text}`);
-      await this.tab.keyboard.press("Enter");
-    } else {
-      await fold.click();
-    }
-  }
-
-  /** Chooses from a list by its words. */
-  async choose(name, label) {
-    const field = this.tab.locator(`select[name="${name}"]`).first();
-    if (this.way === "keys") {
-      await this.reach(field, `list ${name}`);
-      await this.tab.keyboard.type(label);
-    } else {
-      await field.selectOption({ label });
-    }
-    const chosen = await field.evaluate((node) => node.selectedOptions[0]?.textContent?.trim());
-    this.hold(`${label} is chosen`, chosen === label, chosen);
-  }
-
   link(name) {
     return this.tab.getByRole("link", { name });
   }

@@ -80,11 +80,12 @@ impl Hub {
         let mut places: Vec<Workplace> = Vec::new();
         for tenant in self.visible_tenants(access).await? {
             let mut tx = self.db.read(Scope::Tenant(tenant.id)).await?;
+            let counts = desk::counts(&mut tx, tenant.id, access.principal).await?;
             for desk in tenants::desks(&mut tx, tenant.id).await? {
                 if !access.may_read(tenant.id, &[], &[desk.id]) {
                     continue;
                 }
-                let more = desk::counts(&mut tx, tenant.id, desk.id, access.principal).await?;
+                let more = counts.get(&desk.id).copied().unwrap_or_default();
                 let at = places.iter().position(|p| p.desk.id == desk.id).unwrap_or(places.len());
                 if at == places.len() {
                     places.push(Workplace { desk, tenants: Vec::new(), counts: Counts::default() });
@@ -146,6 +147,18 @@ impl Hub {
         if allowed.handles { Ok(item) } else { Err(ViewError::ReadOnly) }
     }
 
+    /// As [`Self::handled_item`], if it still stands as in `version`.
+    async fn item_as_in(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        id: DeliveryId,
+        version: i64,
+    ) -> Result<DeskItem, DeskError> {
+        let item = self.handled_item(access, tenant, id).await?;
+        if item.version == version { Ok(item) } else { Err(DeskError::Changed(Box::new(item))) }
+    }
+
     /// Does `act` with an item, if it still stands as in `version`.
     ///
     /// # Errors
@@ -158,7 +171,7 @@ impl Hub {
         act: DeskAct,
         version: i64,
     ) -> Result<DeskItem, DeskError> {
-        let item = self.handled_item(access, tenant, id).await?;
+        let item = self.item_as_in(access, tenant, id, version).await?;
         let now = self.clock.now();
         match act {
             DeskAct::HandOver { to } => self.must_handle(to, &item, now).await?,
@@ -170,7 +183,7 @@ impl Hub {
         let standing =
             item.standing.after(access.principal, act).map_err(|refused| DeskError::NotNow(refused.from))?;
         let changed = DeskItem { before: Some(item.standing), standing, ..item };
-        self.write_item(access, changed, version, act.as_str()).await
+        self.write_item(access, changed, act.as_str()).await
     }
 
     /// Takes back one's own last act, if nobody went on from it.
@@ -184,28 +197,21 @@ impl Hub {
         id: DeliveryId,
         version: i64,
     ) -> Result<DeskItem, DeskError> {
-        let item = self.handled_item(access, tenant, id).await?;
-        if item.version != version {
-            return Err(DeskError::Changed(Box::new(item)));
-        }
-        let Some(standing) = item.before.filter(|_| item.changed_by == Some(access.principal)) else {
+        let item = self.item_as_in(access, tenant, id, version).await?;
+        let Some(standing) = item.before.filter(|_| can_undo(&item, access.principal)) else {
             return Err(DeskError::NotNow(item.standing.state));
         };
-        self.write_item(access, DeskItem { standing, before: None, ..item }, version, "undo").await
+        self.write_item(access, DeskItem { standing, before: None, ..item }, "undo").await
     }
 
+    /// Writes what was read as it stands now; [`DeskError::Changed`] when somebody was faster.
     async fn write_item(
         &self,
         access: &Access,
         mut item: DeskItem,
-        version: i64,
         word: &str,
     ) -> Result<DeskItem, DeskError> {
         let (tenant, id) = (item.tenant, item.delivery);
-        if item.version != version {
-            let stands = self.handled_item(access, tenant, id).await?;
-            return Err(DeskError::Changed(Box::new(stands)));
-        }
         item.changed_at = self.clock.now();
         item.changed_by = Some(access.principal);
         let body = json!({

@@ -61,6 +61,8 @@ pub struct MessageView {
     pub desk_items: Vec<DeskItem>,
     /// Notes of one's own house, oldest first.
     pub notes: Vec<NoteView>,
+    /// Names of all the people in this view, as screens show them.
+    pub names: BTreeMap<PrincipalId, String>,
     /// What far sides gave us.
     pub receipts: Vec<Receipt>,
     /// What happened, oldest first.
@@ -323,6 +325,7 @@ impl Hub {
                     text: n.text,
                 })
                 .collect(),
+            names,
             receipts,
             timeline,
             waiting,

@@ -10,7 +10,7 @@ use poststelle_model::people::{Grant, Place};
 use poststelle_model::{Access, AdministrationId, PrincipalId, Role, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 
-use crate::bulk::{Value, args, list};
+use crate::bulk::{Value, args, list, padded};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
@@ -175,9 +175,7 @@ pub async fn set_password(tx: &mut Tx, id: PrincipalId, hash: &str) -> Result<()
 pub async fn names(tx: &mut Tx, of: &[PrincipalId]) -> Result<BTreeMap<PrincipalId, String>, StoreError> {
     let mut names = BTreeMap::new();
     for chunk in of.chunks(128) {
-        let width = chunk.len().next_power_of_two();
-        let mut args: Vec<Value> = chunk.iter().map(|id| Value::from(*id)).collect();
-        args.resize(width, Value::from(""));
+        let (width, args) = padded(chunk.iter().map(|id| [Value::from(*id)]));
         for row in tx.all_text(names_sql(width), args).await? {
             names.insert(parse(&row, 0, "principals.id")?, text(&row, 1)?);
         }

@@ -159,3 +159,19 @@ pub(crate) fn list(first: usize, count: usize) -> String {
     sql.push(')');
     sql
 }
+
+/// `($first,$first+1), …`: `width` pairs.
+pub(crate) fn pairs(width: usize, first: usize) -> String {
+    (0..width).map(|i| list(2 * i + first, 2)).collect::<Vec<_>>().join(", ")
+}
+
+/// Values for a list of things, `N` for each, filled up with empty ones to a power of two, so that few distinct texts
+/// exist: (things, values).
+pub(crate) fn padded<const N: usize>(
+    things: impl ExactSizeIterator<Item = [Value; N]>,
+) -> (usize, Vec<Value>) {
+    let width = things.len().next_power_of_two();
+    let mut values: Vec<Value> = things.flatten().collect();
+    values.resize(N * width, Value::from(""));
+    (width, values)
+}

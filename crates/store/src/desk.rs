@@ -4,6 +4,8 @@
 //! Guarantees: an item changes only by compare-and-swap on its version, so that of two people acting at once one is
 //! told; how it stood before the last change is kept with it.
 
+use std::collections::HashMap;
+
 use poststelle_model::{
     DeliveryId, DeskId, DeskState, MessageId, NoteId, PrincipalId, Standing, TenantId, Timestamp,
 };
@@ -280,29 +282,29 @@ fn page_sql(filter: Filter) -> String {
     sql
 }
 
-/// How much of a tenant's mail lies on a desk, and how much of it `me` has.
+/// How much of a tenant's mail lies on each desk, and how much of it `me` has; a desk with nothing open is absent.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn counts(
     tx: &mut Tx,
     tenant: TenantId,
-    desk: DeskId,
     me: PrincipalId,
-) -> Result<Counts, StoreError> {
+) -> Result<HashMap<DeskId, Counts>, StoreError> {
     tx.allow(tenant)?;
-    let mut counts = Counts::default();
-    for row in tx.all(sql::DESK_COUNTS, args![tenant, desk, me]).await? {
-        let n = int(&row, 1)?;
-        counts.mine += int(&row, 2)?;
-        match DeskState::parse(&text(&row, 0)?) {
+    let mut desks: HashMap<DeskId, Counts> = HashMap::new();
+    for row in tx.all(sql::DESK_COUNTS, args![tenant, me]).await? {
+        let counts = desks.entry(parse(&row, 0, "desk_items.desk_id")?).or_default();
+        let n = int(&row, 2)?;
+        counts.mine += int(&row, 3)?;
+        match DeskState::parse(&text(&row, 1)?) {
             Some(DeskState::New) => counts.new += n,
             Some(DeskState::Claimed) => counts.claimed += n,
             Some(DeskState::Waiting) => counts.waiting += n,
             _ => {}
         }
     }
-    Ok(counts)
+    Ok(desks)
 }
 
 /// Desks on which a message lies.

@@ -6,7 +6,7 @@ use poststelle_model::{Event, Reason, Subject, TenantId, Timestamp, Who};
 
 use sqlx::any::AnyRow;
 
-use crate::bulk::{Value, args, list};
+use crate::bulk::{Value, args, list, padded};
 use crate::db::{StoreError, Tx, int, parse, text};
 use crate::sql;
 
@@ -66,10 +66,9 @@ pub async fn heads(
     tx.allow(tenant)?;
     let mut heads = std::collections::HashMap::with_capacity(subjects.len());
     for chunk in subjects.chunks(128) {
-        let width = chunk.len().next_power_of_two();
+        let (width, subjects) = padded(chunk.iter().map(|s| [Value::from(s.as_str())]));
         let mut args = args![tenant];
-        args.extend(chunk.iter().map(|s| Value::from(s.as_str())));
-        args.resize(1 + width, Value::from(""));
+        args.extend(subjects);
         for row in tx.all_text(heads_sql(width), args).await? {
             heads.insert(
                 Subject::from_text(&text(&row, 0)?),

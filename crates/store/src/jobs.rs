@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use poststelle_model::{JobId, TenantId, Timestamp};
 
-use crate::bulk::{Value, args, list};
+use crate::bulk::{Value, args, padded, pairs};
 use crate::db::{StoreError, Tx, int, parse, text};
 use crate::sql;
 
@@ -169,25 +169,15 @@ pub async fn renew(tx: &mut Tx, fences: &[Fence], lease: Duration) -> Result<u64
     let until = tx.now().await?.plus(lease);
     let mut held = 0;
     for chunk in fences.chunks(128) {
-        let (width, mut args) = padded(chunk);
+        let (width, mut args) = padded(chunk.iter().map(fence));
         args.insert(0, until.into());
         held += tx.run_text(renew_sql(width), args).await?;
     }
     Ok(held)
 }
 
-/// Fences as arguments, padded to few distinct lengths so that the statement cache stays small: (pairs, arguments).
-fn padded(fences: &[Fence]) -> (usize, Vec<Value>) {
-    let width = fences.len().next_power_of_two();
-    let mut args: Vec<Value> =
-        fences.iter().flat_map(|f| [Value::from(f.job), Value::from(f.token.as_str())]).collect();
-    args.resize(2 * width, Value::from(""));
-    (width, args)
-}
-
-/// `($first,$first+1), …`
-fn pairs(width: usize, first: usize) -> String {
-    (0..width).map(|i| list(2 * i + first, 2)).collect::<Vec<_>>().join(", ")
+fn fence(f: &Fence) -> [Value; 2] {
+    [Value::from(f.job), Value::from(f.token.as_str())]
 }
 
 pub(crate) fn renew_sql(width: usize) -> String {
@@ -217,7 +207,7 @@ pub async fn release(tx: &mut Tx, fence: &Fence, delay: Duration) -> Result<bool
 pub async fn finish(tx: &mut Tx, fences: &[Fence]) -> Result<Vec<Fence>, StoreError> {
     let mut held = Vec::with_capacity(fences.len());
     for chunk in fences.chunks(128) {
-        let (width, args) = padded(chunk);
+        let (width, args) = padded(chunk.iter().map(fence));
         for row in tx.all_text(finish_sql(width), args).await? {
             held.push(Fence { job: parse(&row, 0, "jobs.id")?, token: text(&row, 1)? });
         }

@@ -10,7 +10,7 @@ use poststelle_model::{
 };
 use sqlx::any::AnyRow;
 
-use crate::bulk::{Value, args, list};
+use crate::bulk::{Value, args, list, padded};
 use crate::db::{StoreError, Tx, int, parse, text};
 use crate::messages::channel;
 use crate::sql;
@@ -113,10 +113,9 @@ pub async fn states(
     tx.allow(tenant)?;
     let mut states: HashMap<MessageId, Vec<DeliveryState>> = HashMap::with_capacity(messages.len());
     for chunk in messages.chunks(256) {
-        let width = chunk.len().next_power_of_two();
+        let (width, ids) = padded(chunk.iter().map(|m| [Value::from(*m)]));
         let mut args = args![tenant];
-        args.extend(chunk.iter().map(|m| Value::from(*m)));
-        args.resize(1 + width, Value::from(""));
+        args.extend(ids);
         for r in tx.all_text(states_sql(width), args).await? {
             let word = text(&r, 1)?;
             let state = DeliveryState::parse(&word)

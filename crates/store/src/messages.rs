@@ -8,7 +8,7 @@ use poststelle_model::{
 };
 use sqlx::any::AnyRow;
 
-use crate::bulk::{Value, args, list};
+use crate::bulk::{Value, args, list, padded, pairs};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
@@ -467,10 +467,7 @@ pub async fn deliveries_by_id(
     tx.allow_all(ids.iter().map(|i| i.0))?;
     let mut found = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(128) {
-        let width = chunk.len().next_power_of_two();
-        let mut args: Vec<Value> =
-            chunk.iter().flat_map(|(tenant, id)| [Value::from(*tenant), Value::from(*id)]).collect();
-        args.resize(2 * width, Value::from(""));
+        let (width, args) = padded(chunk.iter().map(|(tenant, id)| [Value::from(*tenant), Value::from(*id)]));
         for row in tx.all_text(by_id_sql(width), args).await? {
             found.push(delivery(parse(&row, 13, "deliveries.tenant_id")?, &row)?);
         }
@@ -479,11 +476,10 @@ pub async fn deliveries_by_id(
 }
 
 pub(crate) fn by_id_sql(width: usize) -> String {
-    let pairs: Vec<String> = (0..width).map(|i| list(2 * i + 1, 2)).collect();
     format!(
         "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, \
          created_at, changed_at, version, tenant_id FROM deliveries WHERE (tenant_id, id) IN (VALUES {})",
-        pairs.join(", ")
+        pairs(width, 1)
     )
 }
 

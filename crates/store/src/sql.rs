@@ -169,11 +169,11 @@ statements! {
         WHERE tenant_id = $1 AND message_id = $2 ORDER BY delivery_id";
     DESK_UPDATE = "UPDATE desk_items SET desk_id = $1, state = $2, owner = $3, due_at = $4, changed_at = $5, changed_by = $6, before = $7, version = version + 1 \
         WHERE tenant_id = $8 AND delivery_id = $9 AND version = $10";
-    /// How many items of each state, and how many of them are mine, lie on a desk.
-    DESK_COUNTS = "SELECT state, COUNT(*), COALESCE(SUM(CASE WHEN owner = $3 THEN 1 ELSE 0 END), 0) FROM desk_items WHERE tenant_id = $1 AND desk_id = $2 \
-        AND state <> 'done' GROUP BY state";
+    /// How many items of each state, and how many of them are mine, lie on each desk.
+    DESK_COUNTS = "SELECT desk_id, state, COUNT(*), COALESCE(SUM(CASE WHEN owner = $2 THEN 1 ELSE 0 END), 0) FROM desk_items WHERE tenant_id = $1 \
+        AND state <> 'done' GROUP BY desk_id, state";
     NOTE_INSERT = "INSERT INTO notes (tenant_id, id, message_id, principal_id, text, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    NOTES_OF_MESSAGE = "SELECT n.id, n.principal_id, n.text, n.created_at FROM notes n WHERE n.tenant_id = $1 AND n.message_id = $2 ORDER BY n.id";
+    NOTES_OF_MESSAGE = "SELECT id, principal_id, text, created_at FROM notes WHERE tenant_id = $1 AND message_id = $2 ORDER BY id";
     DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2";
 
     EVIDENCE_OF = "SELECT n, event, at, who, envelope, body, hash, pos FROM evidence WHERE tenant_id = $1 AND subject = $2 ORDER BY n";

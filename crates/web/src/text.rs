@@ -238,6 +238,15 @@ fn character(reference: &str) -> Option<char> {
     })
 }
 
+/// A sender as shown; empty when nothing is known.
+pub(crate) fn sender(name: &str, address: &str) -> String {
+    match (line(name, 200), line(address, 300)) {
+        (name, address) if name.is_empty() => address,
+        (name, address) if address.is_empty() => name,
+        (name, address) => format!("{name} ({address})"),
+    }
+}
+
 /// A media type in words.
 pub(crate) fn kind(media_type: &str) -> String {
     let word =

@@ -8,11 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_hub::desk::{Workplace, can_undo};
 use poststelle_hub::texts;
+use poststelle_hub::view::MessageView;
 use poststelle_model::{DeliveryId, DeskAct, DeskId, DeskState, PrincipalId, TenantId, Timestamp};
 use poststelle_store::desk::{Counts, DeskItem, DeskLine, Filter};
 use serde::Deserialize;
 
-use super::{Frame, Refresh, page};
+use super::{Choice, Frame, Refresh, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -59,12 +60,6 @@ struct List {
     href: String,
     name: &'static str,
     count: Option<i64>,
-    chosen: bool,
-}
-
-struct Choice {
-    id: String,
-    name: String,
     chosen: bool,
 }
 
@@ -173,11 +168,7 @@ pub(crate) async fn show(
                 chosen: *word == list,
             })
             .collect(),
-        tenants: place
-            .tenants
-            .iter()
-            .map(|t| Choice { id: t.id.to_string(), name: t.name.clone(), chosen: chosen == Some(t.id) })
-            .collect(),
+        tenants: place.tenants.iter().map(|t| Choice::new(t, chosen)).collect(),
         list,
         several,
         older: found
@@ -247,17 +238,16 @@ fn owner_name(
 }
 
 fn row(line: &DeskLine, tenant: &str, owner: String, from: &str) -> Row {
-    let (item, address) = (&line.item, text::line(&line.sender_address, 200));
+    let item = &line.item;
     Row {
         href: format!("/nachrichten/{}/{}?von={from}", item.tenant, item.message),
         id: item.delivery.to_string(),
         when: item.created_at.in_berlin("%d.%m.%Y, %H:%M Uhr"),
         machine_time: item.created_at.rfc3339(),
         tenant: tenant.to_owned(),
-        sender: match (text::line(&line.sender_name, 100), address) {
-            (name, address) if name.is_empty() && address.is_empty() => "(ohne Absender)".to_owned(),
-            (name, address) if name.is_empty() => address,
-            (name, _) => name,
+        sender: match text::sender(&line.sender_name, &line.sender_address) {
+            sender if sender.is_empty() => "(ohne Absender)".to_owned(),
+            sender => sender,
         },
         subject: match text::line(&line.subject, 200) {
             subject if subject.is_empty() => "(ohne Betreff)".to_owned(),
@@ -312,13 +302,13 @@ pub(crate) struct Panel {
 pub(crate) async fn panel(
     web: &Web,
     person: &Person,
+    view: &MessageView,
     item: &DeskItem,
-    desk: String,
-    handles: bool,
 ) -> Result<Panel, Refusal> {
-    let me = person.signed.access.principal;
-    let names = web.hub().names(item.standing.owner).await?;
+    let (me, handles) = (person.signed.access.principal, view.handles);
     let colleagues = if handles { web.hub().colleagues(item.tenant, item.desk).await? } else { Vec::new() };
+    let laid = view.deliveries.iter().find(|d| d.delivery.id == item.delivery);
+    let desk = laid.map_or_else(|| "Arbeitskorb".to_owned(), |d| d.target.clone());
     let state = item.standing.state;
     Ok(Panel {
         action: format!("/vorgaenge/{}/{}", item.tenant, item.delivery),
@@ -326,7 +316,7 @@ pub(crate) async fn panel(
         desk,
         state: self::state(item),
         colour: colour(state),
-        owner: owner_name(item.standing.owner, me, &names),
+        owner: owner_name(item.standing.owner, me, &view.names),
         mine: item.standing.owner == Some(me),
         new: state == DeskState::New,
         done: state == DeskState::Done,

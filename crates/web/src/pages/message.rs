@@ -154,9 +154,7 @@ pub(crate) async fn show(
     let (state, colour) = standing(view.inspection.is_some(), &states);
     let mut panels = Vec::with_capacity(view.desk_items.len());
     for item in &view.desk_items {
-        let of_item = view.deliveries.iter().find(|d| d.delivery.id == item.delivery);
-        let desk = of_item.map_or_else(|| "Arbeitskorb".to_owned(), |d| d.target.clone());
-        panels.push(desk::panel(&web, &person, item, desk, view.handles).await?);
+        panels.push(desk::panel(&web, &person, &view, item).await?);
     }
     let template = MessagePage {
         csrf: person.signed.csrf.clone(),
@@ -239,14 +237,8 @@ fn facts(view: &MessageView) -> Vec<Fact> {
     let mut facts =
         vec![fact(if out { "Übergeben zum Versand" } else { "Eingang" }, message.accepted_at.berlin())];
     if let Some(inspection) = &view.inspection {
-        let name = text::line(&inspection.sender_name, 200);
-        let address = text::line(&inspection.sender_address, 300);
-        let sender = match (name.is_empty(), address.is_empty()) {
-            (true, true) => "nicht angegeben".to_owned(),
-            (true, false) => address,
-            (false, true) => name,
-            (false, false) => format!("{name} ({address})"),
-        };
+        let sender = text::sender(&inspection.sender_name, &inspection.sender_address);
+        let sender = if sender.is_empty() { "nicht angegeben".to_owned() } else { sender };
         facts.push(fact("Absender (eigene Angabe, nicht geprüft)", sender));
         if !inspection.recipients.is_empty() {
             facts.push(fact("Empfänger", text::line(&inspection.recipients, 1000)));

@@ -12,7 +12,7 @@ use poststelle_store::messages::Line;
 use poststelle_store::tenants::Tenant;
 use serde::Deserialize;
 
-use super::{Frame, Refresh, page};
+use super::{Choice, Frame, Refresh, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -35,12 +35,6 @@ struct MessagesPage {
     here: String,
     toggle: String,
     poll: String,
-}
-
-struct Choice {
-    id: String,
-    name: String,
-    chosen: bool,
 }
 
 /// One line.
@@ -106,14 +100,7 @@ pub(crate) async fn list(
     let template = MessagesPage {
         frame: Frame::new("Nachrichten", "/nachrichten", Some(&person)),
         tenant_name: chosen.map(|t| t.name.clone()).unwrap_or_default(),
-        tenants: tenants
-            .iter()
-            .map(|t| Choice {
-                id: t.id.to_string(),
-                name: t.name.clone(),
-                chosen: chosen.is_some_and(|c| c.id == t.id),
-            })
-            .collect(),
+        tenants: tenants.iter().map(|t| Choice::new(t, chosen.map(|c| c.id))).collect(),
         lines,
         older,
         newest,
@@ -156,11 +143,9 @@ fn in_words(ListLine { line, states }: ListLine) -> Row {
 
 fn sender(line: &Line) -> String {
     let address = if line.sender_address.is_empty() { &line.envelope_sender } else { &line.sender_address };
-    match (text::line(&line.sender_name, 100), text::line(address, 200)) {
-        (name, address) if name.is_empty() && address.is_empty() => "(ohne Absender)".to_owned(),
-        (name, address) if name.is_empty() => address,
-        (name, address) if address.is_empty() => name,
-        (name, address) => format!("{name} ({address})"),
+    match text::sender(&line.sender_name, address) {
+        sender if sender.is_empty() => "(ohne Absender)".to_owned(),
+        sender => sender,
     }
 }
 

@@ -14,6 +14,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use poststelle_model::TenantId;
+use poststelle_store::tenants::Tenant;
 use serde::Deserialize;
 
 use crate::assets;
@@ -73,6 +75,19 @@ impl Frame {
     /// Marks the current entry of the menu.
     pub(crate) fn is(&self, path: &str) -> bool {
         self.active == path
+    }
+}
+
+/// A tenant to choose.
+pub(crate) struct Choice {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) chosen: bool,
+}
+
+impl Choice {
+    pub(crate) fn new(tenant: &Tenant, chosen: Option<TenantId>) -> Self {
+        Self { id: tenant.id.to_string(), name: tenant.name.clone(), chosen: chosen == Some(tenant.id) }
     }
 }
 

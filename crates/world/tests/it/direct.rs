@@ -19,9 +19,8 @@ use poststelle_model::{ChannelKind, DeliveryState, Direction, TenantId, Who};
 use poststelle_world::far_side::FarSide;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::time::Instant;
 
-use crate::house::{self, House, Settings};
+use crate::house::{self, House, Settings, until};
 
 const ZONE: &str = r"$ORIGIN example.
 $TTL 60
@@ -123,12 +122,11 @@ impl Nsd {
             .spawn()
             .unwrap();
         let nsd = Self { child, address, _dir: dir };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(address).await.is_err() {
-            let log = std::fs::read_to_string(nsd._dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "NSD does not answer: {log}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(20, async || {
+            let log = || std::fs::read_to_string(nsd._dir.path().join("log")).unwrap_or_default();
+            TcpStream::connect(address).await.map_err(|_| format!("NSD does not answer: {}", log()))
+        })
+        .await;
         Some(nsd)
     }
 
@@ -237,8 +235,7 @@ async fn stands(
     id: poststelle_model::MessageId,
     expected: &[(&str, DeliveryState, &str)],
 ) -> MessageView {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    until(30, async || {
         let view = house.hub.message_view_unchecked(tenant, id).await.unwrap();
         let found: BTreeMap<String, (DeliveryState, String)> = view
             .deliveries
@@ -251,12 +248,9 @@ async fn stands(
         let fits = expected.iter().all(|(to, state, code)| {
             found.get(&format!("mail:{to}")).is_some_and(|(s, c)| s == state && c == code)
         });
-        if fits {
-            return view;
-        }
-        assert!(Instant::now() < deadline, "{found:#?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if fits { Ok(view) } else { Err(format!("{found:#?}")) }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub struct House {
     pub hub: Arc<Hub>,
@@ -39,6 +40,18 @@ pub struct Settings {
     pub limits: Limits,
     pub max_out: u64,
     pub call: Duration,
+}
+
+/// Asks again until there is an answer, for `seconds`; an `Err` says what is still missing.
+pub async fn until<T>(seconds: u64, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        match ask().await {
+            Ok(found) => return found,
+            Err(missing) => assert!(Instant::now() < deadline, "{missing}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl House {

@@ -14,16 +14,11 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::house::{House, Settings};
+use crate::house::{self, House, Settings};
 
 async fn until(what: &str, mut ready: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !ready() {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    house::until(20, async || if ready() { Ok(()) } else { Err(what.to_owned()) }).await;
 }
 
 /// Connections that are open, were open at once, and have ended.

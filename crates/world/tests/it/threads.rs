@@ -10,7 +10,7 @@ use poststelle_store::{Scope, messages};
 use poststelle_world::load::{Load, Shot};
 use serde_json::json;
 
-use crate::house::{House, Settings};
+use crate::house::{House, Settings, until};
 
 /// Sends a mail and waits until it is handed over; gives its view.
 async fn sent(house: &House, tenant: TenantId, to: &str, id: &str, answers: &str) -> MessageView {
@@ -19,20 +19,19 @@ async fn sent(house: &House, tenant: TenantId, to: &str, id: &str, answers: &str
     let shot = Shot::new("b@buerger.example", &[to], mail.into_bytes());
     let report = Load::new(house.smtp).unwrap().run(1, move |_| shot.clone()).await;
     assert_eq!(report.accepted, 1);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
+    until(20, async || {
         let mut tx = house.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
         let lines = messages::page(&mut tx, tenant, None, 50).await.unwrap();
         drop(tx);
         if let Some(line) = lines.iter().find(|l| l.subject == id && l.processed) {
             let view = house.hub.message_view_unchecked(tenant, line.id).await.unwrap();
             if view.deliveries.iter().all(|d| !d.delivery.state.is_open()) {
-                return view;
+                return Ok(view);
             }
         }
-        assert!(tokio::time::Instant::now() < deadline, "{id} is not handed over");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        Err(format!("{id} is not handed over"))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -167,9 +167,9 @@ async fn run(
             Err(error) => {
                 tracing::debug!(%error, changes = batch.len(), "gathered commit failed, trying one by one");
                 let doubtful = error.store().is_some_and(StoreError::is_doubtful);
-                let mut silent = false;
+                // What could not even begin has been waited for; what was cut off gets one more chance.
+                let mut silent = error.store().is_some_and(StoreError::is_silence) && !doubtful;
                 for w in batch {
-                    // A database that does not answer is waited for once, not once for every change.
                     let result = if silent {
                         Err(StoreError::silent().into())
                     } else {
@@ -181,6 +181,10 @@ async fn run(
                         e => e,
                     });
                     let _ = w.reply.send(result);
+                }
+                // A database that does not answer is waited for once: those who came meanwhile waited with the rest.
+                while silent && let Ok(w) = waiting.try_recv() {
+                    let _ = w.reply.send(Err(StoreError::silent().into()));
                 }
             }
         }

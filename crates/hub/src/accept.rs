@@ -149,6 +149,27 @@ impl Hub {
     /// [`AcceptError::Busy`] when the byte budget is used up, [`AcceptError::Closed`] while the watch has not seen a
     /// troubled database or blob store work again, or when the store cannot take it.
     pub async fn accept(&self, new: NewIntake) -> Result<Intake, AcceptError> {
+        let channel = new.channel;
+        self.begin(new).await.inspect_err(|_| self.count_refusal(channel))
+    }
+
+    /// Can anything be kept now? For doors that would otherwise ask much of a database that does not answer.
+    ///
+    /// # Errors
+    /// [`AcceptError::Closed`].
+    pub fn door(&self, channel: ChannelKind) -> Result<(), AcceptError> {
+        let closed = self.health.closed();
+        closed
+            .map_or(Ok(()), |reason| Err(AcceptError::Closed(reason)))
+            .inspect_err(|_| self.count_refusal(channel))
+    }
+
+    fn count_refusal(&self, channel: ChannelKind) {
+        let label = ChannelLabel { channel: channel.as_str().to_owned() };
+        self.metrics.refused.get_or_create(&label).inc();
+    }
+
+    async fn begin(&self, new: NewIntake) -> Result<Intake, AcceptError> {
         if let Some(reason) = self.health.closed() {
             return Err(AcceptError::Closed(reason));
         }
@@ -236,8 +257,7 @@ impl Intake {
 
     /// Gives it up; nothing stays.
     pub async fn abort(self, hub: &Hub) {
-        let label = ChannelLabel { channel: self.new.channel.as_str().to_owned() };
-        hub.metrics.refused.get_or_create(&label).inc();
+        hub.count_refusal(self.new.channel);
         for lane in self.lanes {
             lane.span.record("outcome", "aborted");
             lane.writer.abort().await;

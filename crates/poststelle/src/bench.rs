@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! `bench accept|flow`: measures with everything durable and evidenced, prints one JSON object.
+//! `bench accept|flow` (and what `bench fairness` shares with them): measures with everything durable and evidenced, prints one JSON object.
 //!
 //! Hub and load generator share this process, so `cpu_seconds` and
 //! `peak_rss_bytes` include the generator's share.
@@ -28,16 +28,16 @@ use crate::telemetry::Telemetry;
 pub struct BenchArgs {
     /// How many mails.
     #[arg(long, default_value_t = 5000)]
-    messages: u64,
+    pub(crate) messages: u64,
     /// Size of each, bytes.
     #[arg(long, default_value_t = 100 * 1024)]
-    size: usize,
+    pub(crate) size: usize,
     /// Attachments of each.
     #[arg(long, default_value_t = 2)]
-    attachments: usize,
+    pub(crate) attachments: usize,
     /// SMTP connections at the same time.
     #[arg(long, default_value_t = 24)]
-    connections: usize,
+    pub(crate) connections: usize,
     /// Folder for everything; must be empty or absent.
     #[arg(long)]
     dir: PathBuf,
@@ -52,7 +52,7 @@ pub struct BenchArgs {
     otlp_endpoint: String,
 }
 
-async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>, Telemetry)> {
+pub(crate) async fn settle(args: &BenchArgs) -> Result<(Config, Arc<Hub>, Telemetry)> {
     std::fs::create_dir_all(&args.dir)?;
     let dir = args.dir.canonicalize()?;
     let hot = dir.join("uebergabe");
@@ -128,8 +128,74 @@ pub async fn accept(args: BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+/// When a tenth, nine tenths and all of the mails were handed over to the hot folder.
+pub(crate) struct Tenths {
+    messages: u64,
+    first: (u64, Duration),
+    ninth: (u64, Duration),
+    done: Duration,
+}
+
+impl Tenths {
+    /// Waits until `messages` mails were handed over, from `began` on.
+    pub(crate) async fn of(hub: &Hub, messages: u64, began: Instant) -> Result<Self> {
+        let (mut first, mut ninth) = (None, None);
+        loop {
+            let (count, elapsed) = (handed_over(hub), began.elapsed());
+            if count >= messages / 10 && first.is_none() {
+                first = Some((count, elapsed));
+            }
+            if count >= messages - messages / 10 && ninth.is_none() {
+                ninth = Some((count, elapsed));
+            }
+            if count >= messages
+                && let (Some(first), Some(ninth)) = (first, ninth)
+            {
+                return Ok(Self { messages, first, ninth, done: elapsed });
+            }
+            if elapsed > Duration::from_secs(1800) {
+                bail!("only {count} of {messages} mails were handed over within half an hour");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The object every bench prints.
+    pub(crate) fn told(&self, name: &str, size: usize, cpu: f64) -> serde_json::Value {
+        let rate = |from: (u64, Duration), to: (u64, Duration)| {
+            round((to.0 - from.0) as f64 / (to.1.as_secs_f64() - from.1.as_secs_f64()).max(1e-9))
+        };
+        let (start, end) = ((0, Duration::ZERO), (self.messages, self.done));
+        json!({
+            "name": name, "messages": self.messages, "message_bytes": size, "seconds": round(self.done.as_secs_f64()),
+            "messages_per_second": rate(start, end),
+            "first_tenth_per_second": rate(start, self.first), "last_tenth_per_second": rate(self.ninth, end),
+            "peak_rss_bytes": peak_rss(), "cpu_seconds": round(cpu),
+        })
+    }
+}
+
+/// Packages in the hot folder so far.
+pub(crate) fn handed_over(hub: &Hub) -> u64 {
+    let label = OutcomeLabel { channel: "hot_folder".to_owned(), outcome: "accepted".to_owned() };
+    hub.metrics().attempts.get_or_create(&label).get()
+}
+
+/// Everything evidenced: how long the log needs to catch up.
+pub(crate) async fn log_lag(hub: &Hub) -> Result<Duration> {
+    let began = Instant::now();
+    loop {
+        let mut tx = hub.db().read(Scope::System).await?;
+        if evidence::open_tenants(&mut tx).await?.is_empty() {
+            return Ok(began.elapsed());
+        }
+        tx.rollback().await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// SMTP in, rules, hot folder.
@@ -144,57 +210,18 @@ pub async fn flow(args: BenchArgs) -> Result<ExitCode> {
     let (messages, connections) = (args.messages, args.connections);
     let load =
         tokio::spawn(async move { send_many(smtp, messages, connections, move |n| mail.shot(n)).await });
-    let label = OutcomeLabel { channel: "hot_folder".to_owned(), outcome: "accepted".to_owned() };
-    let (mut first, mut ninth) = (None, None);
-    let done = loop {
-        let count = hub.metrics().attempts.get_or_create(&label).get();
-        let elapsed = began.elapsed();
-        if count >= messages / 10 && first.is_none() {
-            first = Some((count, elapsed));
-        }
-        if count >= messages - messages / 10 && ninth.is_none() {
-            ninth = Some((count, elapsed));
-        }
-        if count >= messages {
-            break elapsed;
-        }
-        if elapsed > Duration::from_secs(1800) {
-            bail!("only {count} of {messages} mails were handed over within half an hour");
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let tenths = Tenths::of(&hub, messages, began).await?;
     let report = load.await??;
     let cpu = cpu_seconds();
-    // Everything evidenced: the log must catch up before the figure counts.
-    let catching_up = Instant::now();
-    loop {
-        let mut tx = hub.db().read(Scope::System).await?;
-        if evidence::open_tenants(&mut tx).await?.is_empty() {
-            break;
-        }
-        tx.rollback().await?;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let lag = log_lag(&hub).await?;
     let balance = hub.balance().await?;
     if !balance.ok || report.accepted != messages {
         bail!("accepted {}, balance {:?}", report.accepted, balance.mismatches);
     }
-    let rate = |from: (u64, Duration), to: (u64, Duration)| {
-        (to.0 - from.0) as f64 / (to.1.as_secs_f64() - from.1.as_secs_f64()).max(1e-9)
-    };
-    let total = rate((0, Duration::ZERO), (messages, done));
-    println!(
-        "{}",
-        json!({
-            "name": "flow", "messages": messages, "message_bytes": size, "seconds": round(done.as_secs_f64()),
-            "messages_per_second": round(total),
-            "first_tenth_per_second": round(first.map_or(total, |f| rate((0, Duration::ZERO), f))),
-            "last_tenth_per_second": round(ninth.map_or(total, |n| rate(n, (messages, done)))),
-            "accept_per_second": round(report.per_second),
-            "log_lag_seconds": round(catching_up.elapsed().as_secs_f64()),
-            "peak_rss_bytes": peak_rss(), "cpu_seconds": round(cpu),
-        })
-    );
+    let mut told = tenths.told("flow", size, cpu);
+    told["accept_per_second"] = round(report.per_second).into();
+    told["log_lag_seconds"] = round(lag.as_secs_f64()).into();
+    println!("{told}");
     running.stop().await;
     telemetry.stop().await;
     Ok(ExitCode::SUCCESS)
@@ -208,7 +235,7 @@ fn peak_rss() -> u64 {
 }
 
 /// Processor time of this process so far, seconds.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let rest = stat.rsplit_once(')').map_or("", |(_, r)| r);
     let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();

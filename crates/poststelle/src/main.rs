@@ -13,6 +13,7 @@ mod config;
 mod crash;
 mod demo;
 mod directory;
+mod fairness;
 mod house;
 mod init;
 mod person;
@@ -192,6 +193,8 @@ enum BenchCommand {
     Accept(bench::BenchArgs),
     /// SMTP in, rules, hot folder: everything durable and evidenced.
     Flow(bench::BenchArgs),
+    /// A long queue of one tenant, and how soon mail of another reaches its desk.
+    Fairness(bench::BenchArgs),
     /// Two workers under repeated SIGKILL: nothing lost, nothing twice.
     Crash(crash::CrashArgs),
 }
@@ -250,6 +253,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Tenant(command) => transfer::run(command).await,
         Command::Bench(BenchCommand::Accept(args)) => bench::accept(args).await,
         Command::Bench(BenchCommand::Flow(args)) => bench::flow(args).await,
+        Command::Bench(BenchCommand::Fairness(args)) => fairness::run(args).await,
         Command::Bench(BenchCommand::Crash(args)) => crash::run(args).await,
         Command::Docs { dir, check } => reference::run(&dir, check),
     }

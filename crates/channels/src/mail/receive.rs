@@ -155,9 +155,7 @@ impl Receiver for MailReceiver {
 
     async fn mail(&self, envelope: &Envelope) -> Verdict {
         // At once, and not after every question to a database that does not answer has timed out.
-        if let Some(reason) = self.hub.health().closed() {
-            return Err(closed(&reason));
-        }
+        self.hub.door(ChannelKind::Mail).map_err(|e| refusal(&e))?;
         let Some(identity) = &envelope.peer.identity else { return Ok(()) };
         let Some(from) = &envelope.mail_from else {
             return Err(Reply::new(550, (5, 7, 1), "An authenticated sender needs an address of its own"));

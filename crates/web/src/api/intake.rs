@@ -75,7 +75,7 @@ impl FromRequestParts<Web> for Open {
     type Rejection = Refusal;
 
     async fn from_request_parts(_: &mut Parts, web: &Web) -> Result<Self, Refusal> {
-        web.hub().health().closed().map_or(Ok(Self), |reason| Err(AcceptError::Closed(reason).into()))
+        Ok(web.hub().door(ChannelKind::Rest).map(|()| Self)?)
     }
 }
 

@@ -100,12 +100,55 @@ impl AcceptError {
         }
     }
 
+    /// What kind of reason this is, in one word for metrics.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooManyTenants { .. } => "too_many_tenants",
+            Self::Closed(_) | Self::Store(_) | Self::Commit(_) => "store",
+        }
+    }
+
     /// Can the sender try again?
     #[must_use]
     pub const fn retry(&self) -> Retry {
         match self {
             Self::TooLarge { .. } | Self::TooManyTenants { .. } => Retry::Never,
             _ => Retry::Later,
+        }
+    }
+}
+
+/// Why an intake was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abandoned {
+    /// We refused octets.
+    Refused,
+    /// The sender went away or sent less than it announced.
+    BrokenOff,
+    /// The sender was too slow.
+    TooSlow,
+    /// More than the transport takes.
+    TooLarge,
+    /// Nothing at all was sent.
+    Empty,
+    /// The house is closing.
+    Closing,
+}
+
+impl Abandoned {
+    /// In one word for metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::BrokenOff => "broken_off",
+            Self::TooSlow => "too_slow",
+            Self::TooLarge => "too_large",
+            Self::Empty => "empty",
+            Self::Closing => "closing",
         }
     }
 }
@@ -136,6 +179,7 @@ pub struct Intake {
     lanes: Vec<Lane>,
     cap: u64,
     seen: u64,
+    refused: Option<&'static str>,
     _budget: OwnedSemaphorePermit,
 }
 
@@ -150,7 +194,7 @@ impl Hub {
     /// troubled database or blob store work again, or when the store cannot take it.
     pub async fn accept(&self, new: NewIntake) -> Result<Intake, AcceptError> {
         let channel = new.channel;
-        self.begin(new).await.inspect_err(|_| self.count_refusal(channel))
+        self.begin(new).await.inspect_err(|error| self.metrics.refuse(channel, error.word()))
     }
 
     /// Can anything be kept now? For doors that would otherwise ask much of a database that does not answer.
@@ -161,12 +205,7 @@ impl Hub {
         let closed = self.health.closed();
         closed
             .map_or(Ok(()), |reason| Err(AcceptError::Closed(reason)))
-            .inspect_err(|_| self.count_refusal(channel))
-    }
-
-    fn count_refusal(&self, channel: ChannelKind) {
-        let label = ChannelLabel { channel: channel.as_str().to_owned() };
-        self.metrics.refused.get_or_create(&label).inc();
+            .inspect_err(|error| self.metrics.refuse(channel, error.word()))
     }
 
     async fn begin(&self, new: NewIntake) -> Result<Intake, AcceptError> {
@@ -197,7 +236,7 @@ impl Hub {
             let span = trace::accept(&new, tenant, message);
             lanes.push(Lane { tenant, message, blob, wrapped, writer, span });
         }
-        Ok(Intake { new, lanes, cap, seen: 0, _budget: budget })
+        Ok(Intake { new, lanes, cap, seen: 0, refused: None, _budget: budget })
     }
 
     async fn budget_share(&self, share: u32, wait: Duration) -> Result<OwnedSemaphorePermit, AcceptError> {
@@ -245,6 +284,14 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] above the cap; store errors.
     pub async fn push(&mut self, hub: &Hub, octets: &[u8]) -> Result<(), AcceptError> {
+        let pushed = self.add(hub, octets).await;
+        if let Err(error) = &pushed {
+            self.refused = Some(error.word());
+        }
+        pushed
+    }
+
+    async fn add(&mut self, hub: &Hub, octets: &[u8]) -> Result<(), AcceptError> {
         self.seen += octets.len() as u64;
         if self.seen > self.cap {
             return Err(AcceptError::TooLarge { cap: self.cap });
@@ -256,8 +303,8 @@ impl Intake {
     }
 
     /// Gives it up; nothing stays.
-    pub async fn abort(self, hub: &Hub) {
-        hub.count_refusal(self.new.channel);
+    pub async fn abort(self, hub: &Hub, why: Abandoned) {
+        hub.metrics.refuse(self.new.channel, self.refused.unwrap_or(why.word()));
         for lane in self.lanes {
             lane.span.record("outcome", "aborted");
             lane.writer.abort().await;
@@ -269,6 +316,11 @@ impl Intake {
     /// # Errors
     /// Nothing may be acknowledged then.
     pub async fn finish(self, hub: &Hub) -> Result<Vec<Accepted>, AcceptError> {
+        let channel = self.new.channel;
+        self.commit(hub).await.inspect_err(|error| hub.metrics.refuse(channel, error.word()))
+    }
+
+    async fn commit(self, hub: &Hub) -> Result<Vec<Accepted>, AcceptError> {
         let now = hub.clock.now();
         let channel = self.new.channel;
         let mut change = Change::default();
@@ -361,7 +413,9 @@ impl Intake {
         for (message, wrapped) in young {
             hub.recent.accepted(message, &wrapped);
         }
-        let label = ChannelLabel { channel: channel.as_str().to_owned() };
+        let label = ChannelLabel { channel: channel.as_str().into() };
+        let repeated = accepted.iter().filter(|a| a.repeated).count() as u64;
+        hub.metrics.repeated.get_or_create(&label).inc_by(repeated);
         hub.metrics.accepted.get_or_create(&label).inc_by(fresh);
         hub.metrics.accepted_bytes.get_or_create(&label).inc_by(size * fresh);
         Ok(accepted)

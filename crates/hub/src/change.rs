@@ -6,7 +6,7 @@
 //! its changes are tried one by one, so one bad change never takes others with it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use poststelle_evidence::{EvidenceError, NewEvidence};
 use poststelle_model::{Clock, MessageId, Part, TenantId};
@@ -16,6 +16,8 @@ use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt
 use poststelle_store::threads::{self, Thread};
 use poststelle_store::{Db, Scope, StoreError, Tx, desk, jobs};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::Metrics;
 
 /// Everything one step writes. All of it belongs to `tenants` named in its rows.
 #[derive(Debug, Clone, Default)]
@@ -118,9 +120,9 @@ const CONFLICT_TRIES: usize = 5;
 impl Committer {
     /// Starts the committer of a node.
     #[must_use]
-    pub fn start(db: Db, clock: Arc<dyn Clock>, wake: Arc<tokio::sync::Notify>) -> Self {
+    pub fn start(db: Db, clock: Arc<dyn Clock>, wake: Arc<tokio::sync::Notify>, metrics: Metrics) -> Self {
         let (queue, waiting) = mpsc::channel(4 * GATHER);
-        tokio::spawn(run(db, clock, wake, waiting));
+        tokio::spawn(run(db, clock, wake, metrics, waiting));
         Self { queue }
     }
 
@@ -140,6 +142,7 @@ async fn run(
     db: Db,
     clock: Arc<dyn Clock>,
     wake: Arc<tokio::sync::Notify>,
+    metrics: Metrics,
     mut waiting: mpsc::Receiver<Waiting>,
 ) {
     while let Some(first) = waiting.recv().await {
@@ -158,8 +161,12 @@ async fn run(
         }
         let follows = batch.iter().any(|w| !w.change.jobs.is_empty());
         let changes: Vec<&Change> = batch.iter().map(|w| &w.change).collect();
-        match together(&db, clock.as_ref(), &changes).await {
+        let began = Instant::now();
+        let result = together(&db, clock.as_ref(), &changes).await;
+        metrics.commit.observe(began.elapsed().as_secs_f64());
+        match result {
             Ok(held) => {
+                metrics.committed.inc_by(held.iter().filter(|held| **held).count() as u64);
                 for (w, held) in batch.into_iter().zip(held) {
                     let _ = w.reply.send(if held { Ok(()) } else { Err(CommitError::LostLease) });
                 }

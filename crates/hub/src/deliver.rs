@@ -288,7 +288,7 @@ impl Hub {
         });
         let mut change = self.change(job, delivery.clone(), event, body);
         self.keep_receipt(&mut change, &delivery, receipt, now);
-        self.metrics.handover_seconds.observe(now.since(out.message.accepted_at).as_secs_f64());
+        self.metrics.handover.observe(now.since(out.message.accepted_at).as_secs_f64());
         change
     }
 

@@ -216,6 +216,8 @@ impl Engine {
             *running.lanes.entry(job.lane.clone()).or_default() += 1;
             running.fences.insert(job.fence());
         }
+        let working = self.hub.metrics.working(&job.kind);
+        working.inc();
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             let span = trace::job(&job);
@@ -235,6 +237,7 @@ impl Engine {
                 engine.give_back(&job, &error).await;
             }
             drop(span);
+            working.dec();
             drop(slot);
             engine.hub.wake.notify_one();
         });
@@ -265,7 +268,7 @@ impl Engine {
                 if processed {
                     hub.metrics.processed.inc();
                     let took = hub.clock.now().since(job.created_at);
-                    hub.metrics.processing_seconds.observe(took.as_secs_f64());
+                    hub.metrics.processing.observe(took.as_secs_f64());
                 }
                 Ok(())
             }

@@ -2,7 +2,7 @@
 //! The house: what all steps share. Wired once in the binary.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use poststelle_model::{Clock, ConnectorId, Ids, Message, MessageId, TenantId, Timestamp};
@@ -16,6 +16,7 @@ use crate::change::Committer;
 use crate::channel::Channel;
 use crate::content::{Opener, StoredContent};
 use crate::health::Health;
+use crate::measured::Measured;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
 use crate::reading::Readings;
@@ -94,6 +95,9 @@ pub struct Parts {
     pub limits: Limits,
 }
 
+/// Tells how many SMTP sessions are open.
+type OpenSessions = Box<dyn Fn() -> usize + Send + Sync>;
+
 /// The house.
 pub struct Hub {
     pub(crate) db: Db,
@@ -112,6 +116,8 @@ pub struct Hub {
     pub(crate) limits: Limits,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    pub(crate) sessions: OnceLock<OpenSessions>,
+    pub(crate) started: Timestamp,
     pub(crate) recent: Recent,
     pub(crate) readings: Readings,
     connectors: Young<(TenantId, ConnectorId), Connector>,
@@ -147,11 +153,15 @@ impl Hub {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let wake = Arc::new(Notify::new());
-        let committer = Committer::start(parts.db.clone(), Arc::clone(&parts.clock), Arc::clone(&wake));
+        let metrics = Metrics::default();
+        let committer =
+            Committer::start(parts.db.clone(), Arc::clone(&parts.clock), Arc::clone(&wake), metrics.clone());
+        let blobs = Arc::new(Measured { inner: parts.blobs, seconds: metrics.blobs.clone() });
         Arc::new(Self {
             db: parts.db,
-            blobs: parts.blobs,
+            blobs,
             keys: parts.keys,
+            started: parts.clock.now(),
             clock: parts.clock,
             ids: parts.ids,
             openers: parts.openers,
@@ -164,7 +174,8 @@ impl Hub {
             node: parts.node,
             limits: parts.limits,
             health: Health::default(),
-            metrics: Metrics::default(),
+            metrics,
+            sessions: OnceLock::new(),
             recent: Recent::default(),
             readings: Readings::default(),
             connectors: Young::new(),
@@ -213,6 +224,11 @@ impl Hub {
     #[must_use]
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Lets `/metrics` ask how many SMTP sessions are open; the first to say so is asked.
+    pub fn counts_sessions(&self, open: impl Fn() -> usize + Send + Sync + 'static) {
+        let _ = self.sessions.set(Box::new(open));
     }
 
     /// Numbers that can be set.

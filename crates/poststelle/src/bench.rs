@@ -181,7 +181,7 @@ impl Tenths {
 
 /// Packages in the hot folder so far.
 pub(crate) fn handed_over(hub: &Hub) -> u64 {
-    let label = OutcomeLabel { channel: "hot_folder".to_owned(), outcome: "accepted".to_owned() };
+    let label = OutcomeLabel { channel: "hot_folder".into(), outcome: "accepted".into() };
     hub.metrics().attempts.get_or_create(&label).get()
 }
 

@@ -133,6 +133,8 @@ pub struct Connect {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
+    /// Address for `/health` and `/metrics` alone, for nodes without pages; empty = none.
+    pub listen: String,
     /// `http(s)://host:port` of a collector that takes traces (OTLP over HTTP); empty = off.
     pub otlp_endpoint: String,
     /// Share of the traces that are sent, 0 to 1; every node keeps the same messages.
@@ -230,7 +232,12 @@ impl Default for Web {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { otlp_endpoint: String::new(), sample_ratio: 1.0, service_name: "poststelle".to_owned() }
+        Self {
+            listen: String::new(),
+            otlp_endpoint: String::new(),
+            sample_ratio: 1.0,
+            service_name: "poststelle".to_owned(),
+        }
     }
 }
 

@@ -185,6 +185,8 @@ pub struct Running {
     pub hub: Arc<Hub>,
     /// Pages and API.
     pub web: Option<SocketAddr>,
+    /// `/health` and `/metrics` alone.
+    pub machines: Option<SocketAddr>,
     /// SMTP with STARTTLS.
     pub smtp: Option<SocketAddr>,
     /// SMTP over TLS.
@@ -210,6 +212,7 @@ async fn listen(address: &str, what: &str) -> Result<TcpListener> {
 #[derive(Debug, Default)]
 pub struct Doors {
     web: Option<TcpListener>,
+    machines: Option<TcpListener>,
     smtp: Option<TcpListener>,
     smtps: Option<TcpListener>,
 }
@@ -229,6 +232,9 @@ impl Doors {
         if matches!(role, Role::All | Role::Ingress | Role::Web) {
             doors.web = Some(listen(&config.web.listen, "web.listen").await?);
         }
+        if !config.telemetry.listen.is_empty() {
+            doors.machines = Some(listen(&config.telemetry.listen, "telemetry.listen").await?);
+        }
         Ok(doors)
     }
 
@@ -240,6 +246,11 @@ impl Doors {
     /// Address of SMTP over TLS.
     pub fn smtps(&self) -> Option<SocketAddr> {
         self.smtps.as_ref().and_then(|l| l.local_addr().ok())
+    }
+
+    /// Address of `/health` and `/metrics` alone.
+    pub fn machines(&self) -> Option<SocketAddr> {
+        self.machines.as_ref().and_then(|l| l.local_addr().ok())
     }
 
     /// Address of pages and API.
@@ -276,6 +287,7 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let (web, smtp, smtps) = (doors.web(), doors.smtp(), doors.smtps());
+    let machines = doors.machines();
     let sign_in = Arc::new(LocalAccounts);
     if smtp.is_some() || smtps.is_some() {
         let tls = smtp_tls(config)?.map(fixed_tls);
@@ -292,6 +304,8 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
         };
         let server =
             Server::new(settings, Arc::new(MailReceiver::new(Arc::clone(&hub), sign_in.clone())), tls);
+        let counted = server.clone();
+        hub.counts_sessions(move || counted.open_sessions());
         for (listener, mode) in [(doors.smtp, Mode::StartTls), (doors.smtps, Mode::ImplicitTls)] {
             let Some(listener) = listener else { continue };
             let (server, stopping) = (server.clone(), stopping.clone());
@@ -302,18 +316,24 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
             });
         }
     }
-    if let Some(listener) = doors.web {
-        let router = poststelle_web::router(poststelle_web::WebConfig {
-            hub: Arc::clone(&hub),
-            sign_in,
-            secure_cookies: config.web.secure_cookies,
-            proxies: config.web.proxies.clone(),
-            build: poststelle_web::BuildInfo {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                revision: String::new(),
-                node: config.node.clone(),
-            },
-        });
+    let settings = || poststelle_web::WebConfig {
+        hub: Arc::clone(&hub),
+        sign_in: sign_in.clone(),
+        secure_cookies: config.web.secure_cookies,
+        proxies: config.web.proxies.clone(),
+        build: poststelle_web::BuildInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: String::new(),
+            node: config.node.clone(),
+        },
+    };
+    let rooms = [
+        (doors.web, poststelle_web::router as fn(_) -> _),
+        (doors.machines, poststelle_web::machines as fn(_) -> _),
+    ];
+    for (listener, router) in rooms {
+        let Some(listener) = listener else { continue };
+        let router = router(settings());
         let stopping = stopping.clone();
         tasks.spawn(async move {
             if let Err(error) = poststelle_web::serve(listener, router, stopped(stopping)).await {
@@ -327,5 +347,5 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
     } else {
         tasks.spawn(Arc::new(Watch::new(Arc::clone(&hub), config.hub_timers())).probe_only(stopping));
     }
-    Ok(Running { hub, web, smtp, smtps, stop, tasks })
+    Ok(Running { hub, web, machines, smtp, smtps, stop, tasks })
 }

@@ -270,6 +270,9 @@ async fn serve(config: &ConfigArg, role: Role, clock_skew: i64) -> Result<ExitCo
     if let Some(web) = running.web {
         println!("poststelle: http://{web}");
     }
+    if let Some(machines) = running.machines {
+        println!("monitoring: http://{machines}");
+    }
     if let Some(smtp) = running.smtp {
         println!("smtp: {smtp}");
     }

@@ -104,10 +104,19 @@ fn codes() -> String {
 
 fn metrics() -> String {
     let mut out = String::from(
-        "# Metriken\n\nErzeugt aus dem Programm (`poststelle docs`). Abruf unter `/metrics`.\n\n| Name | Art | Bedeutung |\n| --- | --- | --- |\n",
+        "# Metriken\n\nErzeugt aus dem Programm (`poststelle docs`).\
+         Abruf unter `/metrics` (OpenMetrics). Ein Histogramm hat dazu `_bucket`, `_sum` und `_count`.\n",
     );
-    for (name, kind, meaning) in poststelle_hub::metrics::CATALOGUE.iter().chain(poststelle_web::GAUGES) {
-        out.push_str(&format!("| `{name}` | {kind} | {meaning} |\n"));
+    let parts = [
+        ("Gezählt, je Knoten", poststelle_hub::metrics::COUNTED),
+        ("Beim Abruf nachgesehen, je Knoten", poststelle_hub::scrape::NODE),
+        ("Beim Abruf nachgesehen, für alle Knoten gleich (nicht addieren)", poststelle_hub::scrape::SHARED),
+    ];
+    for (title, numbers) in parts {
+        out.push_str(&format!("\n## {title}\n\n| Name | Art | Bedeutung |\n| --- | --- | --- |\n"));
+        for (name, kind, meaning) in numbers {
+            out.push_str(&format!("| `{name}` | {kind} | {meaning} |\n"));
+        }
     }
     out
 }

@@ -181,6 +181,16 @@ pub async fn open_tenants(tx: &mut Tx) -> Result<Vec<TenantId>, StoreError> {
     rows.iter().map(|r| parse(r, 0, "evidence.tenant_id")).collect()
 }
 
+/// How many entries have no place in the log yet, of all tenants, and the time of the oldest.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), StoreError> {
+    let Some(row) = tx.one(sql::EVIDENCE_WAITING, vec![]).await? else { return Ok((0, None)) };
+    let count = int(&row, 0)?;
+    Ok((count, (count > 0).then_some(Timestamp(int(&row, 1)?))))
+}
+
 /// Entries without a place: (subject, n, hash), by time.
 ///
 /// # Errors

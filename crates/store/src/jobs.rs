@@ -242,6 +242,65 @@ pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64, Timestamp)>, StoreE
     rows.iter().map(|r| Ok((text(r, 0)?, int(r, 1)?, Timestamp(int(r, 2)?)))).collect()
 }
 
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobState {
+    /// Due, and nobody has it.
+    Waiting,
+    /// A node works on it.
+    Leased,
+    /// Due later.
+    Scheduled,
+}
+
+impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Leased, Self::Scheduled];
+
+    /// The word in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Leased => "leased",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
+/// Jobs of one lane in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneState {
+    /// The lane.
+    pub lane: String,
+    /// The state.
+    pub state: JobState,
+    /// How many.
+    pub count: i64,
+    /// Earliest of them: due, or end of its lease.
+    pub first: Timestamp,
+}
+
+/// How jobs stand, lane by lane.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn states(tx: &mut Tx) -> Result<Vec<LaneState>, StoreError> {
+    let mut found = Vec::new();
+    for row in tx.all(sql::JOB_STATES, vec![]).await? {
+        let word = text(&row, 1)?;
+        let state = JobState::ALL.into_iter().find(|s| s.as_str() == word);
+        let state = state.ok_or(StoreError::Corrupt { what: "jobs.state", value: word })?;
+        found.push(LaneState {
+            lane: text(&row, 0)?,
+            state,
+            count: int(&row, 2)?,
+            first: Timestamp(int(&row, 3)?),
+        });
+    }
+    Ok(found)
+}
+
 /// A named lease over several nodes (sequencer, timers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {

@@ -180,6 +180,7 @@ statements! {
     EVIDENCE_SINCE = "SELECT at, body FROM evidence WHERE tenant_id = $1 AND subject = $2 AND event = $3 AND who = $4 AND at > $5 ORDER BY n";
     EVIDENCE_OPEN_TENANTS = "SELECT DISTINCT tenant_id FROM evidence WHERE pos < 0";
     EVIDENCE_OPEN = "SELECT subject, n, hash FROM evidence WHERE tenant_id = $1 AND pos < 0 ORDER BY at, subject, n LIMIT $2";
+    EVIDENCE_WAITING = "SELECT COUNT(*), COALESCE(MIN(at), 0) FROM evidence WHERE pos < 0";
     EVIDENCE_PLACE = "UPDATE evidence SET pos = $1 WHERE tenant_id = $2 AND subject = $3 AND n = $4 AND pos < 0";
     EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
     EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
@@ -216,6 +217,8 @@ statements! {
     JOB_HASTEN = "UPDATE jobs SET available_at = {now} WHERE tenant_id = $1 AND subject = $2 AND lease_token = ''";
     JOB_OF_SUBJECT = "SELECT COUNT(*) FROM jobs WHERE tenant_id = $1 AND subject = $2";
     JOB_COUNTS = "SELECT kind, COUNT(*), MIN(available_at) FROM jobs GROUP BY kind ORDER BY kind";
+    JOB_STATES = "SELECT lane, CASE WHEN available_at <= {now} THEN 'waiting' WHEN lease_token <> '' THEN 'leased' ELSE 'scheduled' END, \
+        COUNT(*), MIN(available_at) FROM jobs GROUP BY 1, 2";
     JOB_COUNTS_TENANT = "SELECT tenant_id, COUNT(*) FROM jobs GROUP BY tenant_id ORDER BY tenant_id";
 
     ALARM_RAISE = "INSERT INTO alarms (tenant_id, id, topic, reason, raised_at, cleared_at) VALUES ($1, $2, $3, $4, $5, 0) \

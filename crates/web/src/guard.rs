@@ -32,11 +32,12 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     let path = request.uri().path().to_owned();
     let program = !is_for_people(&path);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let method = request.method().as_str().to_owned();
     let span = tracing::info_span!(
         target: "trace",
         "request",
         id,
-        method = %request.method(),
+        method,
         route,
         traceparent = traceparent(request.headers()),
         status = Empty
@@ -51,7 +52,9 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
             next.run(request).await
         };
         let took = web.now().since(began);
-        Span::current().record("status", answer.status().as_u16());
+        let status = answer.status().as_u16();
+        Span::current().record("status", status);
+        web.hub().metrics().request(&method, &route, status, took);
         tracing::debug!(path, status = answer.status().as_u16(), ms = took.as_millis(), "answered");
         answer
     }

@@ -28,7 +28,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
-pub use probe::GAUGES;
 pub use routes::ROUTES;
 pub use serve::serve;
 pub use web::{BuildInfo, WebConfig};
@@ -40,8 +39,17 @@ const FORM_CAP: usize = 64 * 1024;
 
 /// All routes, with what is around every request.
 pub fn router(config: WebConfig) -> Router {
+    guarded(routes::all(), config)
+}
+
+/// `/health` and `/metrics` alone, for a door that only monitoring reaches.
+pub fn machines(config: WebConfig) -> Router {
+    guarded(routes::machines(), config)
+}
+
+fn guarded(routes: Router<Web>, config: WebConfig) -> Router {
     let web = Web::new(config);
-    routes::all()
+    routes
         // Handed-in messages are streamed under the hub's own cap: they are no form.
         .layer(DefaultBodyLimit::max(FORM_CAP))
         .layer(middleware::from_fn_with_state(web.clone(), guard::around))

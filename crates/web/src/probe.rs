@@ -12,12 +12,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use poststelle_hub::health::{Component, Trouble};
 use poststelle_hub::texts;
-use poststelle_model::{Fault, Reason, Timestamp};
-use poststelle_store::{Scope, StoreError, evidence, jobs};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use poststelle_model::{Fault, Reason};
+use poststelle_store::Scope;
 use serde::Serialize;
 use serde_json::json;
 
@@ -25,14 +21,6 @@ use crate::web::Web;
 
 /// Longest wait for the database.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Name, kind and meaning of the numbers made here, for the handbook (beside the hub's own catalogue).
-pub const GAUGES: &[(&str, &str, &str)] = &[
-    ("poststelle_queue_jobs", "gauge", "Wartende und laufende Aufträge je Art"),
-    ("poststelle_queue_oldest_seconds", "gauge", "Alter des ältesten fälligen Auftrags je Art in Sekunden"),
-    ("poststelle_alarms_open", "gauge", "Offene Alarme"),
-    ("poststelle_component_up", "gauge", "1, wenn der Teil der Poststelle auf diesem Knoten arbeitet"),
-];
 
 #[derive(Serialize)]
 struct ComponentState {
@@ -100,55 +88,8 @@ pub(crate) async fn ready(State(web): State<Web>) -> Response {
     (status, Json(body)).into_response()
 }
 
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct KindLabel {
-    kind: String,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ComponentLabel {
-    component: String,
-}
-
-type Queues = Vec<(String, i64, Timestamp)>;
-
-async fn waiting(web: &Web) -> Result<(Queues, i64), StoreError> {
-    let mut tx = web.hub().db().read(Scope::System).await?;
-    let queues = jobs::counts(&mut tx).await?;
-    let alarms = evidence::open_alarms(&mut tx).await?.len();
-    Ok((queues, i64::try_from(alarms).unwrap_or(i64::MAX)))
-}
-
 /// `GET /metrics`: OpenMetrics text. Without a database the node's own numbers are still told.
 pub(crate) async fn metrics(State(web): State<Web>) -> Response {
-    let mut registry = web.hub().metrics().registry();
-    let help = |name: &str| GAUGES.iter().find(|g| g.0 == format!("poststelle_{name}")).map_or("", |g| g.2);
-    let up: Family<ComponentLabel, Gauge> = Family::default();
-    let found = tokio::time::timeout(PATIENCE, waiting(&web)).await.ok().and_then(Result::ok);
-    let troubles = web.hub().health().troubles();
-    for component in Component::ALL {
-        let reached = component != Component::Database || found.is_some();
-        let ok = reached && !troubles.iter().any(|(c, _)| *c == component);
-        up.get_or_create(&ComponentLabel { component: component.as_str().to_owned() }).set(i64::from(ok));
-    }
-    registry.register("component_up", help("component_up"), up);
-    if let Some((queues, open)) = found {
-        let (jobs, oldest) = (Family::<KindLabel, Gauge>::default(), Family::<KindLabel, Gauge>::default());
-        for (kind, count, due) in queues {
-            let label = KindLabel { kind };
-            jobs.get_or_create(&label).set(count);
-            let late = web.now().since(due).as_secs();
-            oldest.get_or_create(&label).set(i64::try_from(late).unwrap_or(i64::MAX));
-        }
-        let alarms: Gauge = Gauge::default();
-        alarms.set(open);
-        registry.register("queue_jobs", help("queue_jobs"), jobs);
-        registry.register("queue_oldest_seconds", help("queue_oldest_seconds"), oldest);
-        registry.register("alarms_open", help("alarms_open"), alarms);
-    }
-    let mut text = String::new();
-    if encode(&mut text, &registry).is_err() {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    }
+    let text = web.hub().numbers(PATIENCE).await;
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -20,6 +20,14 @@ macro_rules! routes {
     };
 }
 
+/// Only what monitoring asks.
+pub(crate) fn machines() -> Router<Web> {
+    Router::new()
+        .route("/health/live", axum::routing::get(probe::live))
+        .route("/health/ready", axum::routing::get(probe::ready))
+        .route("/metrics", axum::routing::get(probe::metrics))
+}
+
 routes! {
     "/" => get pages::start;
     "/anmelden" => get pages::sign_in::form, post pages::sign_in::submit;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use poststelle_hub::accept::Abandoned;
 use poststelle_hub::people::SignIn;
 use poststelle_hub::{AcceptError, Hub, Intake, NewIntake, bounce};
 use poststelle_mail::smtp::server::{
@@ -154,6 +155,26 @@ impl Receiver for MailReceiver {
     }
 
     async fn mail(&self, envelope: &Envelope) -> Verdict {
+        self.counted("mail", self.may_begin(envelope).await)
+    }
+
+    async fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
+        self.counted("recipient", self.may_address(envelope, recipient).await)
+    }
+
+    async fn data(&self, envelope: Envelope) -> Result<Box<dyn Sink>, Reply> {
+        let intake = self.counted("data", self.take(envelope).await)?;
+        Ok(Box::new(MailSink { hub: Arc::clone(&self.hub), intake }))
+    }
+}
+
+impl MailReceiver {
+    /// Counts a refusal.
+    fn counted<T>(&self, step: &'static str, result: Result<T, Reply>) -> Result<T, Reply> {
+        result.inspect_err(|reply| self.hub.metrics().refuse_in_dialogue(step, reply.code))
+    }
+
+    async fn may_begin(&self, envelope: &Envelope) -> Verdict {
         // At once, and not after every question to a database that does not answer has timed out.
         self.hub.door(ChannelKind::Mail).map_err(|e| refusal(&e))?;
         let Some(identity) = &envelope.peer.identity else { return Ok(()) };
@@ -167,7 +188,7 @@ impl Receiver for MailReceiver {
         }
     }
 
-    async fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
+    async fn may_address(&self, envelope: &Envelope, recipient: &Recipient) -> Verdict {
         if envelope.peer.identity.is_some() {
             return Ok(());
         }
@@ -178,7 +199,7 @@ impl Receiver for MailReceiver {
         }
     }
 
-    async fn data(&self, envelope: Envelope) -> Result<Box<dyn Sink>, Reply> {
+    async fn take(&self, envelope: Envelope) -> Result<Intake, Reply> {
         let mut addressed: BTreeMap<TenantId, Vec<MailboxId>> = BTreeMap::new();
         let mut recipients: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
         let (direction, who) = match (&envelope.peer.identity, &envelope.mail_from) {
@@ -231,8 +252,7 @@ impl Receiver for MailReceiver {
             announced: envelope.size,
             who,
         };
-        let intake = self.hub.accept(new).await.map_err(|e| refusal(&e))?;
-        Ok(Box::new(MailSink { hub: Arc::clone(&self.hub), intake }))
+        self.hub.accept(new).await.map_err(|e| refusal(&e))
     }
 }
 
@@ -258,7 +278,14 @@ impl Sink for MailSink {
         }
     }
 
-    async fn abort(self: Box<Self>, _why: Abort) {
-        self.intake.abort(&self.hub).await;
+    async fn abort(self: Box<Self>, why: Abort) {
+        let why = match why {
+            Abort::Lost => Abandoned::BrokenOff,
+            Abort::TimedOut => Abandoned::TooSlow,
+            Abort::TooBig => Abandoned::TooLarge,
+            Abort::Refused => Abandoned::Refused,
+            Abort::Shutdown => Abandoned::Closing,
+        };
+        self.intake.abort(&self.hub, why).await;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poststelle_model::{JobId, ManualClock, TenantId};
-use poststelle_store::jobs::{self, Fence, NewJob};
+use poststelle_store::jobs::{self, Fence, JobState, NewJob};
 use poststelle_store::{Db, Scope};
 
 use crate::bed::{self, TestIds, job};
@@ -267,5 +267,43 @@ async fn named_leases_are_held_by_one() {
         jobs::drop_lease(&mut tx, "sequencer:x", "b").await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(take("a").await, Some(3));
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_told_apart_by_lane_and_state() {
+    for bed in bed::databases().await {
+        let clock = Arc::new(ManualClock::new(bed::THEN));
+        let db = bed.db.clone().with_clock(clock.clone());
+        let a = TenantId::new(&TestIds);
+        let (lane, other) = (jobs::lane(a, "process"), jobs::lane(a, "mail:x.example"));
+        let many: Vec<NewJob> = (0..5).map(|i| job(a, "process", &format!("m{i}"), Duration::ZERO)).collect();
+        insert(&db, &many).await;
+        insert(&db, &[job(a, "mail:x.example", "d1", Duration::from_secs(30))]).await;
+        claim(&db, &lane, "token", 2).await;
+        clock.advance(Duration::from_secs(10));
+        let states = || async {
+            let mut tx = db.read(Scope::System).await.unwrap();
+            let found = jobs::states(&mut tx).await.unwrap().into_iter();
+            let of_us = found.filter(|s| s.lane.starts_with(&a.to_string()));
+            let mut of_us: Vec<_> = of_us.map(|s| (s.lane, s.state, s.count, s.first)).collect();
+            of_us.sort();
+            of_us
+        };
+        let then = bed::THEN;
+        let mut want = vec![
+            (lane.clone(), JobState::Waiting, 3, then),
+            (lane.clone(), JobState::Leased, 2, then.plus(LEASE)),
+            (other.clone(), JobState::Scheduled, 1, then.plus(Duration::from_secs(30))),
+        ];
+        want.sort();
+        assert_eq!(states().await, want, "{}", bed.name);
+        // Nobody renewed: what was held is waiting again.
+        clock.advance(LEASE);
+        let waiting =
+            [(lane, JobState::Waiting, 5, then), (other, JobState::Waiting, 1, then.plus(LEASE / 2))];
+        let mut waiting = waiting.to_vec();
+        waiting.sort();
+        assert_eq!(states().await, waiting, "{}", bed.name);
     }
 }

@@ -23,6 +23,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use poststelle_hub::accept::Abandoned;
 use poststelle_hub::people::SignedIn;
 use poststelle_hub::{AcceptError, Accepted, Hub, NewIntake, texts};
 use poststelle_model::message::Transport;
@@ -246,27 +247,27 @@ async fn store(
             Ok(Some(Ok(piece))) => piece,
             Ok(None) => break,
             Ok(Some(Err(_))) => {
-                intake.abort(hub).await;
+                intake.abort(hub, Abandoned::BrokenOff).await;
                 return Err(Refusal::wrong(StatusCode::BAD_REQUEST, "PST-API-0008"));
             }
             Err(_) => {
-                intake.abort(hub).await;
+                intake.abort(hub, Abandoned::TooSlow).await;
                 return Err(Refusal::wrong(StatusCode::REQUEST_TIMEOUT, "PST-API-0008"));
             }
         };
         seen += piece.len() as u64;
         if let Err(error) = intake.push(hub, &piece).await {
-            intake.abort(hub).await;
+            intake.abort(hub, Abandoned::Refused).await;
             return Err(error.into());
         }
     }
     // A connection that ended early can look like an orderly end.
     if length.is_some_and(|length| length != seen) {
-        intake.abort(hub).await;
+        intake.abort(hub, Abandoned::BrokenOff).await;
         return Err(Refusal::wrong(StatusCode::BAD_REQUEST, "PST-API-0008"));
     }
     if seen == 0 {
-        intake.abort(hub).await;
+        intake.abort(hub, Abandoned::Empty).await;
         return Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0007"));
     }
     let accepted = intake.finish(hub).await?;

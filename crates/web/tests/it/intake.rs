@@ -154,7 +154,7 @@ async fn too_much_at_once_is_told_so() {
     assert_eq!(busy.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(busy.header("retry-after"), "30");
     assert_eq!(busy.json()["code"], "PST-ACCEPT-0001");
-    under_way.abort(&bed.hub).await;
+    under_way.abort(&bed.hub, poststelle_hub::accept::Abandoned::BrokenOff).await;
     assert_eq!(hand_in(&bed, &bed.a.intake, &[], MAIL).await.status, StatusCode::CREATED);
 }
 

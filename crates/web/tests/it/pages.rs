@@ -174,10 +174,15 @@ async fn machines_are_told_how_it_goes() {
     let numbers = bed.get("/metrics", &[]).await.text();
     assert!(numbers.contains("poststelle_messages_accepted_total{channel=\"mail\"} 1"), "{numbers}");
     assert!(numbers.contains("poststelle_component_up{component=\"database\"} 1"));
-    for (name, _, help) in poststelle_web::GAUGES {
-        assert!(!help.is_empty());
-        assert!(numbers.contains(name) || name.contains("queue"), "{name} fehlt in {numbers}");
+    let known = [poststelle_hub::scrape::NODE, poststelle_hub::scrape::SHARED];
+    for (name, kind, help) in known.into_iter().flatten() {
+        let name = name.trim_end_matches("_total");
+        assert!(numbers.contains(&format!("# HELP {name} {help}.")), "{name} is not in {numbers}");
+        assert!(numbers.contains(&format!("# TYPE {name} {kind}")), "{name} is not in {numbers}");
     }
+    assert!(numbers.contains(
+        "poststelle_http_request_seconds_count{method=\"GET\",route=\"/health/ready\",status=\"2xx\"} 1"
+    ));
 }
 
 /// What a page costs does not grow with what is on it.

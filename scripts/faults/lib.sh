@@ -43,6 +43,7 @@ small_disk() {
 }
 loop_disk() {
     may_mount
+    have mkfs.ext4 || skip --oracle "mkfs.ext4 (e2fsprogs) is not installed"
     mkdir -p "$1"
     truncate -s "$2M" "$1.img"
     mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$1.img"

@@ -131,6 +131,11 @@ impl Hub {
             content: Arc::new(content),
         };
         let verdict = self.call(channel.as_ref(), &out, &key, doubtful && !descriptor.idempotent).await;
+        if let Verdict::Failed(error) = &verdict
+            && let Some(error) = of_the_house(error)
+        {
+            return Err(error);
+        }
         self.metrics.attempt(descriptor.name, verdict.word());
         crate::trace::attempt(descriptor.name, verdict.word());
         self.note_lane(&job.lane, &verdict);
@@ -524,6 +529,19 @@ impl Hub {
     }
 }
 
+/// The content could not be read: no fault of the target, whose other deliveries would fail likewise. The job is given
+/// back and waits until the house is well.
+fn of_the_house(error: &ChannelError) -> Option<StoreError> {
+    match error.reason.code.as_str() {
+        _ if error.retry == Retry::Never => None,
+        "PST-STORE-0002" | "PST-STORE-0003" | "PST-STORE-0015" => {
+            Some(StoreError::Blob(error.reason.to_string()))
+        }
+        code if code.starts_with("PST-STORE-") => Some(StoreError::silent()),
+        _ => None,
+    }
+}
+
 fn begun(state: DeliveryState) -> Option<DeliveryState> {
     state.after(DeliveryEvent::Begin).ok()
 }
@@ -536,5 +554,20 @@ impl Verdict {
             Self::Outcome(SendOutcome::Unclear { .. }) => "unclear",
             Self::Failed(_) => "deferred",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_not_blamed_for_the_house() {
+        let later = |code| of_the_house(&ChannelError::later(Reason::new(code, Fault::Operator)));
+        assert!(later("PST-STORE-0002").is_some_and(|e| e.is_blob_outage()));
+        assert!(later("PST-STORE-0001").is_some_and(|e| e.is_database_outage()));
+        assert!(later("PST-HOTFOLDER-2001").is_none());
+        let lost = ChannelError::never(Reason::new("PST-STORE-0009", Fault::Operator));
+        assert!(of_the_house(&lost).is_none(), "a content that does not open waits for a person");
     }
 }

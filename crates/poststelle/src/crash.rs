@@ -57,7 +57,10 @@ struct Tally {
     sent: AtomicU64,
     calls: Mutex<HashMap<String, u64>>,
     packages: Mutex<HashMap<String, u64>>,
+    /// Nothing more is sent.
     stop: AtomicBool,
+    /// Nothing more is handed over.
+    done: AtomicBool,
 }
 
 /// Runs the test and prints one JSON object; exit 1 when anything was lost or came twice.
@@ -81,6 +84,7 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
         calls: Mutex::default(),
         packages: Mutex::default(),
         stop: AtomicBool::new(false),
+        done: AtomicBool::new(false),
     });
     let hook = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let hook_address = hook.local_addr()?;
@@ -124,7 +128,7 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
     for mut node in nodes {
         node.child.kill().await?;
     }
-    // The consumer ends after one look at an untouched folder.
+    tally.done.store(true, Ordering::SeqCst);
     tokio::task::spawn_blocking(move || consumer.join())
         .await?
         .map_err(|_| anyhow::anyhow!("consumer failed"))?;
@@ -302,8 +306,10 @@ async fn webhook(listener: tokio::net::TcpListener, tally: Arc<Tally>) {
 
 /// A specialist application that takes every package away at once.
 fn consume(hot: &Path, tally: &Tally) {
-    let mut quiet = 0;
-    while quiet < 20 {
+    loop {
+        // A job of a killed node may wait for its lease: only when nothing is in work, one look at an untouched folder
+        // is the last.
+        let done = tally.done.load(Ordering::SeqCst);
         let mut took = false;
         for entry in std::fs::read_dir(hot).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -322,8 +328,9 @@ fn consume(hot: &Path, tally: &Tally) {
             let _ = std::fs::remove_dir_all(entry.path());
             took = true;
         }
-        let ended = tally.stop.load(Ordering::SeqCst);
-        quiet = if took || !ended { 0 } else { quiet + 1 };
+        if done && !took {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -257,7 +257,7 @@ impl Channel for MailChannel {
             }
             Outcome::TryLater(why) => {
                 let (code, fault) = match why.cause {
-                    Cause::Source(_) => ("PST-MAIL-4004", Fault::Operator),
+                    Cause::Source(_) => ("PST-STORE-0002", Fault::Operator),
                     Cause::Unresolved(_) | Cause::Unreachable(_) => ("PST-MAIL-4003", Fault::Remote),
                     _ => ("PST-MAIL-4004", Fault::Remote),
                 };

@@ -4,6 +4,8 @@
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/account.rs"]
+mod account;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]

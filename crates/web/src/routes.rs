@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{intake, log, read, resume, status};
+use crate::api::{intake, log, openapi, read, resume, status};
 use crate::web::Web;
 use crate::{assets, download, pages, probe};
 
@@ -55,6 +55,7 @@ routes! {
     "/health/ready" => get probe::ready;
     "/metrics" => get probe::metrics;
     "/static/{digest}/{*name}" => get assets::file;
+    "/api/v1/openapi.json" => get openapi::document;
     "/api/v1/messages" => get read::list, post intake::take;
     "/api/v1/messages/{tenant}/{id}" => get read::one;
     "/api/v1/messages/{tenant}/{id}/timeline" => get read::timeline;

@@ -18,6 +18,8 @@ mod downloads;
 mod intake;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/openapi.rs"]
+mod openapi;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/reading.rs"]

@@ -76,6 +76,7 @@ const CASES: &[Case] = &[
     case("get", "/health/ready"),
     case("get", "/metrics"),
     case("get", "/static/{digest}/{*name}"),
+    case("get", "/api/v1/openapi.json"),
     Case {
         takes: &[(At::Query("tenant"), Kind::Tenant), (At::Query("before"), Kind::Cursor)],
         ..case("get", "/api/v1/messages")

@@ -172,6 +172,7 @@ detail-header-twice = Eine Kopfzeile steht doppelt.
 detail-header-text = Eine Kopfzeile enthält unzulässige Zeichen.
 detail-idempotency-key = Idempotency-Key hat 1 bis 200 druckbare ASCII-Zeichen.
 detail-mailbox = X-Poststelle-Mailbox ist keine gültige Kennung.
+detail-words = In „q“ muss mindestens ein Wort stehen.
 detail-tenant = Bei mehreren Mandanten muss „tenant“ angegeben werden.
 
 status-400 = Anfrage nicht verstanden

@@ -18,6 +18,7 @@ mod house;
 mod init;
 mod person;
 mod reference;
+mod search;
 mod telemetry;
 mod transfer;
 
@@ -89,6 +90,9 @@ enum Command {
     /// Messages.
     #[command(subcommand)]
     Message(MessageCommand),
+    /// The search.
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Counts: listed = accepted = delivered + open + parked + failed; exit 1 when it does not add up.
     Balance {
         #[command(flatten)]
@@ -242,6 +246,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Message(MessageCommand::Timeline { config, tenant, id, json }) => {
             admin::timeline(&Config::load(&config.config)?, &tenant, &id, json).await
         }
+        Command::Search(command) => search::run(command).await,
         Command::Balance { config, json } => admin::balance(&Config::load(&config.config)?, json).await,
         Command::Verify { config, json } => admin::verify(&Config::load(&config.config)?, json).await,
         Command::Backup { config, dir, json } => {

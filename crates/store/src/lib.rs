@@ -20,6 +20,7 @@ pub mod keys;
 mod lines;
 pub mod messages;
 pub mod migrate;
+pub mod search;
 pub mod sql;
 pub mod tenants;
 pub mod threads;

@@ -42,6 +42,7 @@ routes! {
     "/nachrichten/{tenant}/{id}/teile/{n}" => get download::page_part;
     "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;
     "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
+    "/suche" => get pages::search::show;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;
@@ -55,6 +56,7 @@ routes! {
     "/api/v1/messages/{tenant}/{id}/original" => get download::api_original;
     "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
     "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
+    "/api/v1/search" => get read::search;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

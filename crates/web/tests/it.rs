@@ -22,6 +22,8 @@ mod pages;
 mod reading;
 #[path = "it/resume.rs"]
 mod resume;
+#[path = "it/search.rs"]
+mod search;
 #[path = "it/secrets.rs"]
 mod secrets;
 #[path = "it/sign_in.rs"]

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures::StreamExt;
 use poststelle_hub::content::Content;
+use poststelle_hub::readable::{body_part, from_html};
 use poststelle_hub::texts;
 use poststelle_hub::view::{DeliveryView, MessageView, NoteView, TimelineLine, Waiting};
 use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
@@ -422,17 +423,6 @@ fn handover(view: DeliveryView, handles: bool, base: &str) -> Handover {
     }
 }
 
-/// The part that reads best: plain text before HTML, never an attachment.
-fn body_part(parts: &[Part]) -> Option<&Part> {
-    // What lies in an enclosed mail is not the text of this one.
-    let enclosed: Vec<&str> = parts.iter().filter(|p| is_enclosed_mail(p)).map(|p| p.path.as_str()).collect();
-    let own = |p: &&Part| {
-        p.leaf && !p.is_attachment() && !enclosed.iter().any(|e| p.path.starts_with(&format!("{e}.")))
-    };
-    let first = |kind: &str| parts.iter().filter(own).find(|p| p.declared == kind);
-    first("text/plain").or_else(|| first("text/html"))
-}
-
 async fn read_body(web: &Web, view: &MessageView) -> Body {
     if view.inspection.is_none() {
         return Body::default();
@@ -456,10 +446,7 @@ async fn read_body(web: &Web, view: &MessageView) -> Body {
     if cut {
         note.push_str("Der Text ist hier gekürzt; vollständig steht er im Original. ");
     }
-    Body {
-        text: if html { text::from_html(&text) } else { text::block(&text) },
-        note: note.trim_end().to_owned(),
-    }
+    Body { text: if html { from_html(&text) } else { text::block(&text) }, note: note.trim_end().to_owned() }
 }
 
 async fn octets(web: &Web, view: &MessageView, part: &Part) -> Result<(Vec<u8>, bool), Refusal> {

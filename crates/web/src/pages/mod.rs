@@ -7,6 +7,7 @@ pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod resume;
+pub(crate) mod search;
 pub(crate) mod sign_in;
 
 use askama::Template;

@@ -37,6 +37,8 @@ pub enum Kind {
     Key,
     /// A sign-in name.
     Login,
+    /// A word to look for.
+    Word,
 }
 
 /// Values of one kind: of the callers' tenant, of the foreign one, and of nobody.
@@ -213,6 +215,7 @@ impl World {
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
+            ("Word", ["bauantrag".into(), "zebra".into(), "yeti1".into()]),
             ("Login", ["verwaltung".into(), "zebra".into(), "niemand".into()]),
         ]);
         let ids = [

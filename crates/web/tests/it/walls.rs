@@ -60,6 +60,14 @@ const CASES: &[Case] = &[
     case("get", "/nachrichten/{tenant}/{id}/anhaenge.zip"),
     case("get", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen"),
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
+    Case {
+        takes: &[
+            (At::Query("mandant"), Kind::Tenant),
+            (At::Query("vor"), Kind::Cursor),
+            (At::Query("q"), Kind::Word),
+        ],
+        ..case("get", "/suche")
+    },
     case("get", "/betrieb"),
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
     case("get", "/hilfe"),
@@ -84,6 +92,14 @@ const CASES: &[Case] = &[
     case("get", "/api/v1/messages/{tenant}/{id}/original"),
     case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}"),
     Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume") },
+    Case {
+        takes: &[
+            (At::Query("tenant"), Kind::Tenant),
+            (At::Query("before"), Kind::Cursor),
+            (At::Query("q"), Kind::Word),
+        ],
+        ..case("get", "/api/v1/search")
+    },
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -296,9 +312,9 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
                     world.holds(&what, caller, &there, &theirs);
                     assert_eq!(likeness(&world, &there), likeness(&world, &absent), "{what}");
                     // A key or a cursor of others means nothing; any other foreign id is refused.
-                    let harmless = theirs
-                        .iter()
-                        .all(|(_, kind, which)| *which == 0 || matches!(kind, Kind::Key | Kind::Cursor));
+                    let harmless = theirs.iter().all(|(_, kind, which)| {
+                        *which == 0 || matches!(kind, Kind::Key | Kind::Cursor | Kind::Word)
+                    });
                     let refused = there.status.is_client_error()
                         || there.status == StatusCode::SEE_OTHER
                             && there.header("location").starts_with("/anmelden");

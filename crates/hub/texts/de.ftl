@@ -160,6 +160,9 @@ PST-WEB-0006 = Die Anfrage ist größer, als hier zulässig ist.
 PST-WEB-0007 = Bei der Bearbeitung ist ein Fehler aufgetreten. Bitte versuchen Sie es noch einmal; bleibt der Fehler, muss der Betrieb das Protokoll prüfen.
 PST-WEB-0008 = Die Anfrage kam von einer fremden Seite und wurde nicht ausgeführt.
 
+PST-WEB-0009 = Das ist kein Tag. Bitte geben Sie ihn an wie 2026-03-31 oder wählen Sie ihn im Kalender.
+PST-WEB-0010 = Von diesem Bestandteil gibt es keine Vorschau: Gezeigt werden Bilder (PNG, JPEG, GIF, WebP) und PDF-Dokumente bis 20 MiB. Bitte speichern Sie ihn.
+PST-WEB-0011 = Vorschau nicht möglich: Das Dokument ist beschädigt, geschützt oder zu aufwendig. Bitte speichern Sie das Original und öffnen Sie es dort, wo Sie solche Dokumente lesen.
 PST-API-0005 = Mit diesem Zugangstoken dürfen hier keine Nachrichten übergeben werden. Die Verwaltung des Mandanten muss die Rolle „intake“ erteilen.
 PST-API-0006 = Der Inhaltstyp ist nicht lesbar, oder die Anfrage ist komprimiert. Bitte senden Sie den Inhalt unverändert mit einem gültigen Content-Type.
 PST-API-0007 = Die Anfrage enthält keine Nachricht.
@@ -172,6 +175,10 @@ detail-header-twice = Eine Kopfzeile steht doppelt.
 detail-header-text = Eine Kopfzeile enthält unzulässige Zeichen.
 detail-idempotency-key = Idempotency-Key hat 1 bis 200 druckbare ASCII-Zeichen.
 detail-mailbox = X-Poststelle-Mailbox ist keine gültige Kennung.
+body-html = Diese Nachricht ist als HTML geschrieben. Skripte, Formulare und Gestaltung wurden entfernt; hinter jedem Verweis steht, wohin er führt.
+body-pictures = Bilder wurden entfernt; aus dem Netz wird nichts geladen.
+body-words = Diese Nachricht ist als HTML geschrieben und zu verschachtelt, um sie sicher zu zeigen. Gezeigt wird nur ihr Text.
+body-cut = Der Text ist hier gekürzt; vollständig steht er im Original.
 detail-words = In „q“ muss mindestens ein Wort stehen.
 detail-tenant = Bei mehreren Mandanten muss „tenant“ angegeben werden.
 

@@ -10,6 +10,7 @@ pub mod access;
 pub mod backup;
 pub mod balance;
 pub mod blob;
+pub mod books;
 mod bulk;
 mod db;
 pub mod desk;

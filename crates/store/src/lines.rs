@@ -162,25 +162,26 @@ pub(crate) fn states_sql(width: usize) -> String {
 }
 
 fn lines(tenant: TenantId, rows: &[AnyRow]) -> Result<Vec<Line>, StoreError> {
-    rows.iter()
-        .map(|r| {
-            let transport: poststelle_model::message::Transport =
-                serde_json::from_str(&text(r, 4)?).unwrap_or_default();
-            Ok(Line {
-                tenant,
-                id: parse(r, 0, "messages.id")?,
-                direction: Direction::parse(&text(r, 1)?),
-                channel: channel(&text(r, 2)?)?,
-                size: int(r, 3)?,
-                envelope_sender: transport.sender,
-                accepted_at: Timestamp(int(r, 5)?),
-                subject: text(r, 6)?,
-                sender_name: text(r, 7)?,
-                sender_address: text(r, 8)?,
-                urgent: int(r, 9)? != 0,
-                processed: int(r, 10)? > 0,
-                attachments: int(r, 11)?,
-            })
-        })
-        .collect()
+    rows.iter().map(|r| line(tenant, r)).collect()
+}
+
+/// Reads a line from the first twelve columns of a row.
+pub(crate) fn line(tenant: TenantId, r: &AnyRow) -> Result<Line, StoreError> {
+    let transport: poststelle_model::message::Transport =
+        serde_json::from_str(&text(r, 4)?).unwrap_or_default();
+    Ok(Line {
+        tenant,
+        id: parse(r, 0, "messages.id")?,
+        direction: Direction::parse(&text(r, 1)?),
+        channel: channel(&text(r, 2)?)?,
+        size: int(r, 3)?,
+        envelope_sender: transport.sender,
+        accepted_at: Timestamp(int(r, 5)?),
+        subject: text(r, 6)?,
+        sender_name: text(r, 7)?,
+        sender_address: text(r, 8)?,
+        urgent: int(r, 9)? != 0,
+        processed: int(r, 10)? > 0,
+        attachments: int(r, 11)?,
+    })
 }

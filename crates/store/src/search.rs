@@ -237,7 +237,7 @@ pub(crate) async fn ask(
     Ok(condition)
 }
 
-fn matching(dialect: Dialect, next: usize) -> String {
+pub(crate) fn matching(dialect: Dialect, next: usize) -> String {
     match dialect {
         Dialect::Sqlite => format!(
             "id IN (SELECT d.message_id FROM search_words w JOIN search d ON d.doc = w.rowid \

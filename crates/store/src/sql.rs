@@ -288,6 +288,8 @@ pub fn built(dialect: Dialect) -> Vec<(String, String)> {
     let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
     all.extend(crate::transfer::built(dialect));
     all.extend(crate::desk::built());
+    all.extend(crate::threads::built());
+    all.extend(crate::books::built(dialect));
     all.extend(crate::search::built(dialect));
     for width in (0..=7).map(|power| 1_usize << power) {
         all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));

@@ -8,6 +8,8 @@
 mod alarms;
 #[path = "it/bed.rs"]
 mod bed;
+#[path = "it/books.rs"]
+mod books;
 #[path = "it/desk.rs"]
 mod desk;
 #[path = "it/downloads.rs"]
@@ -18,6 +20,10 @@ mod intake;
 mod log;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/preview.rs"]
+mod preview;
+#[path = "it/readable.rs"]
+mod readable;
 #[path = "it/reading.rs"]
 mod reading;
 #[path = "it/resume.rs"]

@@ -83,6 +83,8 @@ fn marked_mail() -> Vec<u8> {
         "Subject: Zebra-Bauantrag\r\nMessage-ID: <zebra-1@geheim.example>\r\nMIME-Version: 1.0\r\n",
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nZebra im Text\r\n",
         "--b\r\nContent-Type: text/plain; name=\"zebra.txt\"\r\nContent-Disposition: attachment\r\n\r\nzebra\r\n",
+        "--b\r\nContent-Type: image/gif; name=\"zebra.gif\"\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\r\n",
         "--b--\r\n",
     ]
     .concat()

@@ -60,6 +60,11 @@ const CASES: &[Case] = &[
     case("get", "/nachrichten/{tenant}/{id}/anhaenge.zip"),
     case("get", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen"),
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
+    case("get", "/buecher"),
+    Case { takes: &[(At::Query("q"), Kind::Word)], ..case("get", "/buecher/{tenant}/{book}") },
+    Case { takes: &[(At::Query("q"), Kind::Word)], ..case("get", "/buecher/{tenant}/{book}/csv") },
+    case("get", "/nachrichten/{tenant}/{id}/teile/{picture}/ansehen"),
+    case("get", "/nachrichten/{tenant}/{id}/teile/{picture}/vorschau"),
     Case {
         takes: &[
             (At::Query("mandant"), Kind::Tenant),
@@ -116,6 +121,8 @@ fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
         "desk" => Kind::Desk,
         "alarm" => Kind::Alarm,
         "n" => return Err(&["1", "99"]),
+        "book" => return Err(&["eingang", "ausgang"]),
+        "picture" => return Err(&["3", "99"]),
         "digest" => return Err(&["0123"]),
         "*name" => return Err(&["poststelle.css"]),
         "*path" => return Err(&["0/000.p/1", "entries/000.p/1"]),

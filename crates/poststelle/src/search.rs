@@ -47,7 +47,7 @@ pub async fn run(command: SearchCommand) -> Result<ExitCode> {
     let mut counts = serde_json::Map::new();
     for tenant in all {
         let told = |count: u64| {
-            if !args.json && count % TOLD == 0 {
+            if !args.json && count.is_multiple_of(TOLD) {
                 println!("{}: {count} …", tenant.slug);
             }
         };

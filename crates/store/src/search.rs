@@ -239,8 +239,9 @@ pub(crate) async fn ask(
 
 pub(crate) fn matching(dialect: Dialect, next: usize) -> String {
     match dialect {
+        // CROSS: else SQLite may ask the words anew for every message of the tenant.
         Dialect::Sqlite => format!(
-            "id IN (SELECT d.message_id FROM search_words w JOIN search d ON d.doc = w.rowid \
+            "id IN (SELECT d.message_id FROM search_words w CROSS JOIN search d ON d.doc = w.rowid \
              WHERE search_words MATCH ${next} AND d.tenant_id = $1)"
         ),
         Dialect::Postgres => "id IN (SELECT s.message_id FROM search s WHERE s.tenant_id = $1)".to_owned(),

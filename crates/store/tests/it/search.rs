@@ -150,3 +150,83 @@ async fn the_index_finds_it() {
         assert!(steps.iter().any(|s| s.contains("search_words")), "{steps:#?}");
     }
 }
+
+/// The `n`-th word of a language in which few words are frequent and many are rare.
+fn word(n: &mut u64) -> String {
+    *n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let spread = f64::from(u32::try_from(*n >> 40).unwrap()) / f64::from(1 << 24);
+    // Between 0 and 20,000, mostly small.
+    let rank = (20_000_f64.powf(spread) - 1.0).floor();
+    let mut rest = format!("{rank:.0}").parse::<usize>().unwrap();
+    let mut word = String::new();
+    for _ in 0..3 {
+        word.push_str(["ba", "ce", "di", "fo", "gu", "hal", "jen", "kir", "lom", "nus"][rest % 10]);
+        rest /= 10;
+    }
+    format!("{word}{}", if rest > 0 { rest.to_string() } else { String::new() })
+}
+
+/// A fifth of all mail is one tenant's; the rest is spread.
+async fn timed(count: usize, tenants: usize, cap: std::time::Duration) {
+    for bed in bed::databases().await {
+        let mut all = Vec::new();
+        for n in 0..tenants {
+            all.push(bed::tenant(&bed.db, &format!("dorf{n}")).await);
+        }
+        let (mut seed, began) = (1, std::time::Instant::now());
+        for chunk in 0..count / 100 {
+            let (tenant, mailbox, _) = all[if chunk % 5 == 0 { 0 } else { chunk % tenants }];
+            let new: Vec<_> = (0..100).map(|_| bed::message(tenant, mailbox, "", "x")).collect();
+            let text = |seed: &mut u64, n: usize| (0..n).map(|_| word(seed)).collect::<Vec<_>>().join(" ");
+            let mut entries = Vec::new();
+            for m in &new {
+                let texts = vec![text(&mut seed, 6), text(&mut seed, 120)];
+                entries.push(Entry { tenant, message: m.message.id, texts });
+            }
+            let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
+            messages::insert(&mut tx, &new).await.unwrap();
+            search::insert(&mut tx, &entries).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        println!(
+            "{}: {count} messages of {tenants} tenants made findable in {:?}",
+            bed.name,
+            began.elapsed()
+        );
+        for (whose, tenant) in [("the largest", all[0].0), ("another", all[1].0)] {
+            for kind in ["one word", "a beginning", "two words", "a phrase"] {
+                let mut times = Vec::new();
+                let mut hits = 0;
+                for _ in 0..50 {
+                    let (a, b) = (word(&mut seed), word(&mut seed));
+                    let typed = match kind {
+                        "one word" => format!("\"{a}\""),
+                        "a beginning" => a.chars().take(3).collect(),
+                        "two words" => format!("{a} {b}"),
+                        _ => format!("\"{a} {b}\""),
+                    };
+                    let asked = std::time::Instant::now();
+                    hits += within(&bed, tenant, &typed, None, None, 31).await.len();
+                    times.push(asked.elapsed());
+                }
+                times.sort_unstable();
+                println!(
+                    "{} {whose}, {kind}: p50 {:?}, p95 {:?}, {hits} hits shown",
+                    bed.name, times[25], times[47]
+                );
+                assert!(times[47] < cap, "{} {whose}, {kind}: {:?}", bed.name, times[47]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_stays_quick_at_3_000_messages() {
+    timed(3_000, 10, std::time::Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+#[ignore = "some minutes: by hand and in the long run"]
+async fn a_search_stays_quick_at_100_000_messages() {
+    timed(100_000, 70, std::time::Duration::from_millis(300)).await;
+}

@@ -399,7 +399,7 @@ async fn a_box_is_a_wall_too() {
     let list = bed.see("/nachrichten", &cookie).await.text();
     assert!(list.contains("Hier ist noch keine Nachricht"), "{list}");
     let base = format!("/nachrichten/{}/{id}", bed.a.tenant);
-    for path in ["", "/original", "/teile/1", "/anhaenge.zip"] {
+    for path in ["", "/original", "/teile/1", "/teile/2/ansehen", "/teile/2/vorschau", "/anhaenge.zip"] {
         assert_eq!(bed.see(&format!("{base}{path}"), &cookie).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     // The log tells about all mail of the tenant: not for somebody with one box.

@@ -146,7 +146,7 @@ pub(crate) struct Wanted {
     auto: String,
     #[serde(default)]
     hinweis: String,
-    /// Path of the desk the person came from.
+    /// Path of the desk or the search the person came from.
     #[serde(default)]
     von: String,
     /// `text` or `html`, when the message has both.
@@ -235,8 +235,11 @@ pub(crate) async fn show(
     Ok(page(StatusCode::OK, &template))
 }
 
-/// Back to the desk the person came from (and to nowhere else), or to the tenant's list.
+/// Back to the desk or the search the person came from (and to nowhere else), or to the tenant's list.
 fn back(from: &str, tenant: &poststelle_model::TenantId) -> String {
+    if from.starts_with("/suche?") && from.len() < 2000 {
+        return from.to_owned();
+    }
     match from.strip_prefix("/arbeit/").and_then(|id| id.parse::<poststelle_model::DeskId>().ok()) {
         Some(desk) => format!("/arbeit/{desk}"),
         None => format!("/nachrichten?mandant={tenant}"),

@@ -89,6 +89,7 @@ pub(crate) async fn show(
         parts.extend(before.map(|b| format!("vor={b}")));
         format!("/suche?{}", parts.join("&"))
     };
+    let here = text::percent(&address(before)).replace('/', "%2F");
     let template = SearchPage {
         frame: Frame::new("Suche", "/suche", Some(&person)),
         asked: query.is_some(),
@@ -97,13 +98,13 @@ pub(crate) async fn show(
         newest: if before.is_some() { address(None) } else { String::new() },
         hits: found
             .into_iter()
-            .map(|l| Hit {
-                tenant: tenants
-                    .iter()
-                    .find(|t| t.id == l.line.tenant)
-                    .map(|t| t.name.clone())
-                    .unwrap_or_default(),
-                row: in_words(l),
+            .map(|l| {
+                let tenant = tenants.iter().find(|t| t.id == l.line.tenant);
+                let row = in_words(l);
+                Hit {
+                    tenant: tenant.map(|t| t.name.clone()).unwrap_or_default(),
+                    row: Row { href: format!("{}?von={here}", row.href), ..row },
+                }
             })
             .collect(),
         tenants: tenants.iter().map(|t| Choice::new(t, chosen)).collect(),

@@ -41,6 +41,21 @@ async fn a_clerk_finds_what_is_in_subject_sender_names_and_text() {
         assert!(hit(&find(q).await, hedge), "{q}");
         assert!(!hit(&find(q).await, hostile) || q == "post@adorf", "{q}");
     }
+    // A hit leads back to the search, and to nothing else.
+    let page = find("hecke").await;
+    let link = page.split("href=\"").find(|h| h.contains("von=")).unwrap().split('"').next().unwrap();
+    let opened = bed.see(link, &cookie).await.text();
+    assert!(opened.contains("href=\"/suche?q=hecke\""), "{link}: {opened}");
+    let base = link.split('?').next().unwrap();
+    for elsewhere in
+        ["https:%2F%2Fevil.example", "%2F%2Fevil.example", "javascript:x", "%2Fsuche%22%3E%3Cb%3E"]
+    {
+        let opened = bed.see(&format!("{base}?von={elsewhere}"), &cookie).await.text();
+        assert!(
+            !opened.contains("evil.example\"") && opened.contains("href=\"/nachrichten?mandant="),
+            "{elsewhere}"
+        );
+    }
     // Words of HTML mail and names of files, as a person sees them; nothing of scripts.
     for q in ["guten+tag", "bauantrag+mueller.pdf", "evil@example.org", "%22Guten+Tag%22"] {
         assert!(hit(&find(q).await, hostile), "{q}");

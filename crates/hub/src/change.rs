@@ -14,7 +14,7 @@ use poststelle_store::desk::{DeskItem, Note};
 use poststelle_store::jobs::{Fence, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt};
 use poststelle_store::threads::{self, Thread};
-use poststelle_store::{Db, Scope, StoreError, Tx, desk, jobs};
+use poststelle_store::{Db, Scope, StoreError, Tx, desk, jobs, search};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -32,6 +32,8 @@ pub struct Change {
     pub inspections: Vec<(TenantId, MessageId, Inspection)>,
     /// Their parts.
     pub parts: Vec<(TenantId, MessageId, Vec<Part>)>,
+    /// What can be found of messages from now on.
+    pub search: Vec<search::Entry>,
     /// New deliveries.
     pub deliveries: Vec<Delivery>,
     /// Changed deliveries; `version` is the version read.
@@ -247,6 +249,7 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         threads::join(tx, &rows!(threads, t => t.0)).await?;
         messages::insert_inspections(tx, &rows!(inspections, i => i.0)).await?;
         messages::insert_parts(tx, &rows!(parts, p => p.0)).await?;
+        search::insert(tx, &rows!(search, e => e.tenant)).await?;
         messages::insert_deliveries(tx, &rows!(deliveries, d => d.tenant)).await?;
         messages::update_deliveries(tx, &rows!(updates, d => d.tenant)).await?;
         messages::insert_receipts(tx, &rows!(receipts, r => r.tenant)).await?;

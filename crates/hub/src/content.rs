@@ -87,8 +87,6 @@ pub struct Opened {
     pub headers: Vec<(String, String)>,
     /// Number of the part that holds a delivery report.
     pub report_part: Option<i64>,
-    /// Part that reads best as the body text.
-    pub body_part: Option<i64>,
     /// Defects of the whole.
     pub defects: Vec<String>,
 }

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod books;
 pub mod bounce;
 pub mod change;
 pub mod channel;
@@ -25,11 +26,13 @@ pub mod net;
 pub mod notice;
 pub mod people;
 mod process;
+pub mod readable;
 pub mod reading;
 mod recent;
 pub mod resume;
 pub mod routing;
 pub mod scrape;
+pub mod search;
 pub mod status;
 pub mod texts;
 pub mod trace;

@@ -25,9 +25,12 @@ use crate::change::Change;
 use crate::content::{Opened, Report, ReportAction, StoredContent};
 use crate::hub::Hub;
 use crate::routing::{AttachmentFacts, Explanation, Facts, Placed, TEXT_CAP};
+use crate::{readable, search};
 
 /// Version of the payload of `deliver` jobs.
 pub const DELIVER_VERSION: i64 = 1;
+/// Octets of a body that are looked at.
+const BODY_CAP: u64 = 8 * TEXT_CAP as u64;
 /// Largest report read, bytes.
 const REPORT_CAP: u64 = 256 * 1024;
 
@@ -49,9 +52,11 @@ impl Hub {
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
         let thread = self.thread(tenant, &opened).await?;
         change.threads.extend(thread.map(|t| (tenant, id, t)));
+        let text = if crashed { String::new() } else { Self::body_text(&content, &opened.parts).await? };
+        change.search.push(search::entry(&message, &opened, &text));
         let folded = self.fold_report(&message, &content, &opened, now, &mut change).await?;
         let (explanation, urgent) = if folded.is_empty() {
-            self.place(&message, &content, &opened, crashed).await?
+            self.place(&message, &opened, &text, crashed).await?
         } else {
             let placed = folded
                 .into_iter()
@@ -147,6 +152,14 @@ impl Hub {
         Ok(opened.unwrap_or_else(|| unreadable(message)))
     }
 
+    /// The body as it was written; empty when there is none.
+    pub(crate) async fn body_text(content: &StoredContent, parts: &[Part]) -> Result<String, StoreError> {
+        let Some(part) = readable::body_part(parts) else { return Ok(String::new()) };
+        let octets = Self::read_part(content, part, BODY_CAP).await?;
+        let text = content.opener.text(&part.charset, &octets);
+        Ok(if part.declared == "text/html" { readable::from_html(&text) } else { text })
+    }
+
     /// Decoded octets of a part, at most `cap` of its encoded ones.
     async fn read_part(content: &StoredContent, part: &Part, cap: u64) -> Result<Vec<u8>, StoreError> {
         let mut reader = content.reader().await?;
@@ -167,8 +180,8 @@ impl Hub {
     async fn place(
         &self,
         message: &Message,
-        content: &StoredContent,
         opened: &Opened,
+        text: &str,
         crashed: bool,
     ) -> Result<(Explanation, bool), StoreError> {
         let clearing = self.tenant(message.tenant).await?.clearing_desk;
@@ -206,17 +219,8 @@ impl Hub {
         }
         let rules = self.rules(message.tenant).await?;
         let mut facts = facts(message, opened);
-        if rules.wants_text
-            && let Some(part) = opened.body_part.and_then(|n| opened.parts.iter().find(|p| p.n == n))
-        {
-            let octets = Self::read_part(content, part, 4 * TEXT_CAP as u64).await?;
-            let mut text = content.opener.text(&part.charset, &octets);
-            let mut cut = text.len().min(TEXT_CAP);
-            while !text.is_char_boundary(cut) {
-                cut -= 1;
-            }
-            text.truncate(cut);
-            facts.text = text;
+        if rules.wants_text {
+            facts.text = readable::cut(text.to_owned(), TEXT_CAP);
         }
         Ok(rules.route(&facts, clearing))
     }

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 
 use poststelle_model::{
-    Access, DeliveryId, DeliveryState, Message, MessageId, Part, PrincipalId, Subject, TenantId, Timestamp,
+    Access, ConversationId, DeliveryId, DeliveryState, Event, Message, MessageId, Part, PrincipalId, Subject,
+    TenantId, Timestamp,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::messages::{Delivery, Inspection, Line, Receipt};
 use poststelle_store::tenants::Tenant;
-use poststelle_store::{Scope, StoreError, access, desk, evidence, messages, tenants};
+use poststelle_store::{Scope, StoreError, access, desk, evidence, messages, tenants, threads};
 use serde::Serialize;
 
 use crate::change::CommitError;
@@ -22,6 +23,9 @@ use crate::reading::Reading;
 use crate::routing::Explanation;
 use crate::texts;
 use crate::words::{self, Words};
+
+/// Messages of a conversation that are shown.
+const CONVERSATION: i64 = 50;
 
 /// Why something was not shown.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +73,23 @@ pub struct MessageView {
     pub timeline: Vec<TimelineLine>,
     /// What is waiting now, why, until when, who must act; empty = nothing waits.
     pub waiting: Vec<Waiting>,
+    /// Name of the mailbox it came to or left from; empty when it has none.
+    pub mailbox: String,
+    /// Who opened it, and when last; the newest first.
+    pub seen: Vec<SeenView>,
+    /// The other messages of its conversation that are for these eyes, newest first.
+    pub conversation: Vec<Line>,
     /// May who looks set something going?
     pub handles: bool,
+}
+
+/// Somebody who opened a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenView {
+    /// When last, in Europe/Berlin.
+    pub when: String,
+    /// Who.
+    pub who: String,
 }
 
 /// A line of a list with the states of its deliveries.
@@ -259,7 +278,20 @@ impl Hub {
         let allowed = self.authorise(access, tenant, id).await?;
         self.record(&allowed, Reading::Seen).await?;
         let view = self.message_view_unchecked(tenant, id).await?;
-        Ok(MessageView { handles: allowed.handles, ..view })
+        let conversation = self.conversation(access, &view.message).await?;
+        Ok(MessageView { handles: allowed.handles, conversation, ..view })
+    }
+
+    /// The other messages of a message's conversation that are for these eyes.
+    async fn conversation(&self, access: &Access, message: &Message) -> Result<Vec<Line>, StoreError> {
+        let (tenant, id) = (message.tenant, message.id);
+        let of = message.conversation.unwrap_or_else(|| ConversationId::from_uuid(id.uuid()));
+        let (boxes, desks) = access.reading_places(tenant);
+        let within = (!access.may_read(tenant, &[], &[])).then_some((boxes.as_slice(), desks.as_slice()));
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let mut lines = threads::conversation(&mut tx, tenant, of, within, CONVERSATION).await?;
+        lines.retain(|l| l.id != id);
+        Ok(lines)
     }
 
     /// One message without asking who looks: for the operator's command line on the host itself.
@@ -291,6 +323,10 @@ impl Hub {
         people.sort_unstable();
         people.dedup();
         let names = access::names(&mut tx, &people).await?;
+        let mailboxes = match message.mailbox {
+            Some(_) => tenants::mailboxes(&mut tx, tenant).await?,
+            None => Vec::new(),
+        };
         tx.rollback().await?;
         let explanation =
             inspection.as_ref().and_then(|i| serde_json::from_str(&i.explanation).ok()).unwrap_or_default();
@@ -308,6 +344,8 @@ impl Hub {
                 who: texts::say("fault-nobody", &[]),
             });
         }
+        let seen = seen(&chain, &names);
+        let message_box = message.mailbox;
         Ok(MessageView {
             tenant: row,
             message,
@@ -329,7 +367,27 @@ impl Hub {
             receipts,
             timeline,
             waiting,
+            mailbox: mailboxes
+                .into_iter()
+                .find(|m| Some(m.0) == message_box)
+                .map(|m| m.1)
+                .unwrap_or_default(),
+            seen,
+            conversation: Vec::new(),
             handles: false,
         })
     }
+}
+
+/// Who opened a message, by its chain: everybody once, the newest first.
+fn seen(chain: &[evidence::Entry], names: &BTreeMap<PrincipalId, String>) -> Vec<SeenView> {
+    let mut known = Vec::new();
+    let mut seen = Vec::new();
+    for entry in chain.iter().rev().filter(|e| e.kind() == Some(Event::ContentAccessTracking)) {
+        let Some(who) = words::principal(&entry.who).filter(|w| !known.contains(w)) else { continue };
+        known.push(who);
+        let name = names.get(&who).cloned().unwrap_or_else(|| "ein Konto".to_owned());
+        seen.push(SeenView { when: entry.at.berlin(), who: name });
+    }
+    seen
 }

@@ -150,6 +150,12 @@ state-expired = Frist abgelaufen
 state-parked = wartet auf eine Person
 
 # Web: Seiten und Schnittstelle
+PST-ACCOUNT-0001 = Das bisherige Passwort ist falsch.
+PST-ACCOUNT-0002 = Das neue Passwort ist zu kurz, gleicht dem bisherigen oder enthält Ihren Anmeldenamen. Bitte wählen Sie ein anderes.
+PST-ACCOUNT-0003 = Der Code ist falsch, abgelaufen oder schon benutzt. Bitte warten Sie auf den nächsten Code der App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
+PST-ACCOUNT-0004 = Nach mehreren falschen Eingaben ist das Konto für einige Minuten gesperrt. Bitte versuchen Sie es danach noch einmal.
+PST-ACCOUNT-0005 = Die beiden Eingaben des neuen Passworts sind verschieden.
+PST-ACCOUNT-0006 = Der Code passt nicht zum Schlüssel. Bitte übernehmen Sie den neuen Schlüssel unten in die App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
 PST-WEB-0001 = Das Formular gehört nicht zu Ihrer Anmeldung oder ist veraltet. Bitte laden Sie die Seite neu und versuchen Sie es noch einmal.
 PST-WEB-0002 = Anmeldename oder Passwort ist falsch, oder das Konto ist vorübergehend gesperrt. Bitte versuchen Sie es noch einmal oder wenden Sie sich an die Verwaltung Ihres Mandanten.
 PST-WEB-0003 = Zu viele vergebliche Anmeldungen. Bitte versuchen Sie es nach { $seconds } Sekunden noch einmal.
@@ -158,13 +164,10 @@ PST-WEB-0005 = Diese Adresse kann so nicht benutzt werden. Bitte prüfen Sie die
 PST-WEB-0006 = Die Anfrage ist größer, als hier zulässig ist.
 PST-WEB-0007 = Bei der Bearbeitung ist ein Fehler aufgetreten. Bitte versuchen Sie es noch einmal; bleibt der Fehler, muss der Betrieb das Protokoll prüfen.
 PST-WEB-0008 = Die Anfrage kam von einer fremden Seite und wurde nicht ausgeführt.
-PST-WEB-0009 = Das bisherige Passwort ist falsch.
-PST-WEB-0010 = Das neue Passwort ist zu kurz, gleicht dem bisherigen oder enthält Ihren Anmeldenamen. Bitte wählen Sie ein anderes.
-PST-WEB-0011 = Der Code ist falsch, abgelaufen oder schon benutzt. Bitte warten Sie auf den nächsten Code der App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
-PST-WEB-0012 = Nach mehreren falschen Eingaben ist das Konto für einige Minuten gesperrt. Bitte versuchen Sie es danach noch einmal.
-PST-WEB-0013 = Die beiden Eingaben des neuen Passworts sind verschieden.
-PST-WEB-0014 = Der Code passt nicht zum Schlüssel. Bitte übernehmen Sie den neuen Schlüssel unten in die App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
 
+PST-WEB-0009 = Das ist kein Tag. Bitte geben Sie ihn an wie 2026-03-31 oder wählen Sie ihn im Kalender.
+PST-WEB-0010 = Von diesem Bestandteil gibt es keine Vorschau: Gezeigt werden Bilder (PNG, JPEG, GIF, WebP) und PDF-Dokumente bis 20 MiB. Bitte speichern Sie ihn.
+PST-WEB-0011 = Vorschau nicht möglich: Das Dokument ist beschädigt, geschützt oder zu aufwendig. Bitte speichern Sie das Original und öffnen Sie es dort, wo Sie solche Dokumente lesen.
 PST-API-0005 = Mit diesem Zugangstoken dürfen hier keine Nachrichten übergeben werden. Die Verwaltung des Mandanten muss die Rolle „intake“ erteilen.
 PST-API-0006 = Der Inhaltstyp ist nicht lesbar, oder die Anfrage ist komprimiert. Bitte senden Sie den Inhalt unverändert mit einem gültigen Content-Type.
 PST-API-0007 = Die Anfrage enthält keine Nachricht.
@@ -177,6 +180,11 @@ detail-header-twice = Eine Kopfzeile steht doppelt.
 detail-header-text = Eine Kopfzeile enthält unzulässige Zeichen.
 detail-idempotency-key = Idempotency-Key hat 1 bis 200 druckbare ASCII-Zeichen.
 detail-mailbox = X-Poststelle-Mailbox ist keine gültige Kennung.
+body-html = Diese Nachricht ist als HTML geschrieben. Skripte, Formulare und Gestaltung wurden entfernt; hinter jedem Verweis steht, wohin er führt.
+body-pictures = Bilder wurden entfernt; aus dem Netz wird nichts geladen.
+body-words = Diese Nachricht ist als HTML geschrieben und zu verschachtelt, um sie sicher zu zeigen. Gezeigt wird nur ihr Text.
+body-cut = Der Text ist hier gekürzt; vollständig steht er im Original.
+detail-words = In „q“ muss mindestens ein Wort stehen.
 detail-tenant = Bei mehreren Mandanten muss „tenant“ angegeben werden.
 
 status-400 = Anfrage nicht verstanden

@@ -326,6 +326,7 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
             revision: String::new(),
             node: config.node.clone(),
         },
+        pdf: poststelle_web::preview::command(),
     };
     let rooms = [
         (doors.web, poststelle_web::router as fn(_) -> _),

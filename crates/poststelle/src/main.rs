@@ -18,6 +18,7 @@ mod house;
 mod init;
 mod person;
 mod reference;
+mod search;
 mod telemetry;
 mod transfer;
 
@@ -89,6 +90,9 @@ enum Command {
     /// Messages.
     #[command(subcommand)]
     Message(MessageCommand),
+    /// The search.
+    #[command(subcommand)]
+    Search(search::SearchCommand),
     /// Counts: listed = accepted = delivered + open + parked + failed; exit 1 when it does not add up.
     Balance {
         #[command(flatten)]
@@ -130,6 +134,12 @@ enum Command {
     /// Measures.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Draws one page of a PDF document from standard input; for the program's own use.
+    #[command(hide = true)]
+    PdfPage {
+        /// Which page, from 1; 0 only counts.
+        page: u32,
+    },
     /// Writes the generated references of the handbook; with --check only compares.
     Docs {
         /// Folder for the references.
@@ -201,6 +211,12 @@ enum BenchCommand {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::PdfPage { page } = cli.command {
+        return match poststelle_web::preview::pdf_page(page, std::io::stdin(), std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(4 << 20).build() {
             Ok(runtime) => runtime,
@@ -242,6 +258,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Message(MessageCommand::Timeline { config, tenant, id, json }) => {
             admin::timeline(&Config::load(&config.config)?, &tenant, &id, json).await
         }
+        Command::Search(command) => search::run(command).await,
         Command::Balance { config, json } => admin::balance(&Config::load(&config.config)?, json).await,
         Command::Verify { config, json } => admin::verify(&Config::load(&config.config)?, json).await,
         Command::Backup { config, dir, json } => {
@@ -255,6 +272,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Bench(BenchCommand::Flow(args)) => bench::flow(args).await,
         Command::Bench(BenchCommand::Fairness(args)) => fairness::run(args).await,
         Command::Bench(BenchCommand::Crash(args)) => crash::run(args).await,
+        Command::PdfPage { .. } => Ok(ExitCode::FAILURE),
         Command::Docs { dir, check } => reference::run(&dir, check),
     }
 }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -246,6 +247,10 @@ async fn import(config: &Config, file: &Path, passphrase: &SecretString, as_json
         }
     };
     let report = pending.commit().await.map_err(in_words)?;
+    let hub = house::hub(config, Duration::ZERO, false).await?;
+    if let Err(error) = hub.rebuild_search(tenant, |_| {}).await {
+        eprintln!("Die Suche ist noch unvollständig ({error}): poststelle search rebuild --tenant {slug}");
+    }
     let mut tx = db.read(Scope::System).await?;
     let waiting: Vec<String> = {
         tx.enter(Scope::Tenant(tenant)).await?;

@@ -8,6 +8,8 @@
 mod backup;
 #[path = "it/place.rs"]
 mod place;
+#[path = "it/preview.rs"]
+mod preview;
 #[path = "it/setup/mod.rs"]
 mod setup;
 #[path = "it/transfer.rs"]

@@ -60,9 +60,8 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<Line>, StoreError> {
     tx.allow(tenant)?;
-    let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let rows = tx.all(sql::MESSAGE_PAGE, args![tenant, before, limit.clamp(1, 500)]).await?;
-    lines(tenant, &rows)
+    let (sql, args) = page_parts(tenant, None, before, limit);
+    run(tx, tenant, sql, args).await
 }
 
 /// As [`page`], of the messages that lie in one of `boxes` or on one of `desks`.
@@ -78,27 +77,58 @@ pub async fn page_within(
     limit: i64,
 ) -> Result<Vec<Line>, StoreError> {
     tx.allow(tenant)?;
+    let (sql, args) = page_parts(tenant, Some((boxes, desks)), before, limit);
+    run(tx, tenant, sql, args).await
+}
+
+/// The statement of a page and its values; `within` as of [`page_within`].
+pub(crate) fn page_parts(
+    tenant: TenantId,
+    within: Option<(&[MailboxId], &[DeskId])>,
+    before: Option<MessageId>,
+    limit: i64,
+) -> (String, Vec<Value>) {
     let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let width = boxes.len().max(desks.len()).next_power_of_two();
     let mut args = args![tenant, before, limit.clamp(1, 500)];
+    let Some((boxes, desks)) = within else { return (sql::MESSAGE_PAGE.to_owned(), args) };
+    let width = places(boxes, desks, &mut args);
+    (page_within_sql(width), args)
+}
+
+/// Puts boxes and desks at the end of `args`, both filled up to the width given back.
+pub(crate) fn places(boxes: &[MailboxId], desks: &[DeskId], args: &mut Vec<Value>) -> usize {
+    let (first, width) = (args.len(), boxes.len().max(desks.len()).next_power_of_two());
     args.extend(boxes.iter().map(|b| Value::from(*b)));
-    args.resize(3 + width, Value::from(""));
+    args.resize(first + width, Value::from(""));
     args.extend(desks.iter().map(|d| Value::from(*d)));
-    args.resize(3 + 2 * width, Value::from(""));
-    let rows = tx.all_text(page_within_sql(width), args).await?;
+    args.resize(first + 2 * width, Value::from(""));
+    width
+}
+
+pub(crate) async fn run(
+    tx: &mut Tx,
+    tenant: TenantId,
+    sql: String,
+    args: Vec<Value>,
+) -> Result<Vec<Line>, StoreError> {
+    let rows = tx.all_text(sql, args).await?;
     lines(tenant, &rows)
 }
 
 pub(crate) fn page_within_sql(width: usize) -> String {
-    let within = format!(
-        "id < $2 AND (EXISTS (SELECT 1 FROM message_mailboxes b WHERE b.tenant_id = messages.tenant_id \
+    sql::MESSAGE_PAGE.replace("id < $2", &format!("id < $2 AND {}", within_sql(4, width)))
+}
+
+/// That a message lies in one of `width` boxes or on one of as many desks, given from parameter `first` on.
+pub(crate) fn within_sql(first: usize, width: usize) -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM message_mailboxes b WHERE b.tenant_id = messages.tenant_id \
          AND b.message_id = messages.id AND b.mailbox_id IN {}) \
          OR EXISTS (SELECT 1 FROM desk_items d WHERE d.tenant_id = messages.tenant_id \
          AND d.message_id = messages.id AND d.desk_id IN {}))",
-        list(4, width),
-        list(4 + width, width)
-    );
-    sql::MESSAGE_PAGE.replace("id < $2", &within)
+        list(first, width),
+        list(first + width, width)
+    )
 }
 
 /// States of the deliveries of many messages; a message without deliveries is absent.
@@ -132,25 +162,26 @@ pub(crate) fn states_sql(width: usize) -> String {
 }
 
 fn lines(tenant: TenantId, rows: &[AnyRow]) -> Result<Vec<Line>, StoreError> {
-    rows.iter()
-        .map(|r| {
-            let transport: poststelle_model::message::Transport =
-                serde_json::from_str(&text(r, 4)?).unwrap_or_default();
-            Ok(Line {
-                tenant,
-                id: parse(r, 0, "messages.id")?,
-                direction: Direction::parse(&text(r, 1)?),
-                channel: channel(&text(r, 2)?)?,
-                size: int(r, 3)?,
-                envelope_sender: transport.sender,
-                accepted_at: Timestamp(int(r, 5)?),
-                subject: text(r, 6)?,
-                sender_name: text(r, 7)?,
-                sender_address: text(r, 8)?,
-                urgent: int(r, 9)? != 0,
-                processed: int(r, 10)? > 0,
-                attachments: int(r, 11)?,
-            })
-        })
-        .collect()
+    rows.iter().map(|r| line(tenant, r)).collect()
+}
+
+/// Reads a line from the first twelve columns of a row.
+pub(crate) fn line(tenant: TenantId, r: &AnyRow) -> Result<Line, StoreError> {
+    let transport: poststelle_model::message::Transport =
+        serde_json::from_str(&text(r, 4)?).unwrap_or_default();
+    Ok(Line {
+        tenant,
+        id: parse(r, 0, "messages.id")?,
+        direction: Direction::parse(&text(r, 1)?),
+        channel: channel(&text(r, 2)?)?,
+        size: int(r, 3)?,
+        envelope_sender: transport.sender,
+        accepted_at: Timestamp(int(r, 5)?),
+        subject: text(r, 6)?,
+        sender_name: text(r, 7)?,
+        sender_address: text(r, 8)?,
+        urgent: int(r, 9)? != 0,
+        processed: int(r, 10)? > 0,
+        attachments: int(r, 11)?,
+    })
 }

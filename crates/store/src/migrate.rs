@@ -7,11 +7,34 @@
 
 use crate::db::{Db, Dialect, Scope, StoreError, int};
 
-const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../migrations/0001_spine.sql")),
-    (2, include_str!("../migrations/0002_desk.sql")),
-    (5, include_str!("../migrations/0005_accounts.sql")),
+/// Version and text of each; two texts where the databases differ.
+const MIGRATIONS: &[(i64, Texts)] = &[
+    (1, Texts::One(include_str!("../migrations/0001_spine.sql"))),
+    (2, Texts::One(include_str!("../migrations/0002_desk.sql"))),
+    (
+        4,
+        Texts::Each {
+            sqlite: include_str!("../migrations/0004_search.sqlite.sql"),
+            postgres: include_str!("../migrations/0004_search.postgres.sql"),
+        },
+    ),
+    (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
 ];
+
+enum Texts {
+    One(&'static str),
+    Each { sqlite: &'static str, postgres: &'static str },
+}
+
+impl Texts {
+    const fn of(&self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (Self::One(text), _)
+            | (Self::Each { sqlite: text, .. }, Dialect::Sqlite)
+            | (Self::Each { postgres: text, .. }, Dialect::Postgres) => text,
+        }
+    }
+}
 
 /// The schema version this program needs.
 #[must_use]
@@ -76,8 +99,8 @@ pub async fn migrate(db: &Db, app_role: Option<&str>) -> Result<i64, StoreError>
     if have > wanted() {
         return Err(StoreError::Newer { have, known: wanted() });
     }
-    for (version, sql) in MIGRATIONS.iter().filter(|m| m.0 > have) {
-        for statement in statements(sql) {
+    for (version, texts) in MIGRATIONS.iter().filter(|m| m.0 > have) {
+        for statement in statements(texts.of(tx.dialect())) {
             tx.run_text(statement, vec![]).await?;
         }
         tx.run(

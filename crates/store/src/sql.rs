@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! All SQL of the house. `{now}` and `{lock}` are the only dialect text ([`crate::Tx`] fills them).
+//! All SQL of the house but that of [`crate::search`], where the databases differ. `{now}` and `{lock}` are the only
+//! dialect text ([`crate::Tx`] fills them).
 //!
 //! A test prepares every statement against both databases; that takes the place
 //! of compile-time checks, which know one dialect only.
@@ -51,6 +52,7 @@ pub const TENANT_TABLES: &[&str] = &[
     "checkpoints",
     "jobs",
     "alarms",
+    "search",
 ];
 
 /// The tenants themselves.
@@ -293,6 +295,9 @@ pub fn built(dialect: Dialect) -> Vec<(String, String)> {
     let mut all = vec![("EVIDENCE_PLACE_MANY".to_owned(), crate::evidence::place_many())];
     all.extend(crate::transfer::built(dialect));
     all.extend(crate::desk::built());
+    all.extend(crate::threads::built());
+    all.extend(crate::books::built(dialect));
+    all.extend(crate::search::built(dialect));
     for width in (0..=7).map(|power| 1_usize << power) {
         all.push((format!("JOB_RENEW {width}"), crate::jobs::renew_sql(width)));
         all.push((format!("JOB_FINISH {width}"), crate::jobs::finish_sql(width)));

@@ -5,10 +5,11 @@
 //! A Message-ID is whatever the sender wrote: a thread is a help for readers, never a proof. An answer that was processed
 //! before its question stays without it.
 
-use poststelle_model::{ConversationId, MessageId, TenantId};
+use poststelle_model::{ConversationId, DeskId, MailboxId, MessageId, TenantId};
 
 use crate::bulk::{Value, args};
 use crate::db::{StoreError, Tx, parse, parse_opt};
+use crate::lines::{self, Line};
 use crate::sql;
 
 /// Message-IDs that are looked for.
@@ -37,6 +38,36 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, answers: &[String]) -> Result<O
     let conversation = parse_opt(&row, 1, "messages.conversation_id")?;
     let conversation = conversation.unwrap_or_else(|| ConversationId::from_uuid(in_reply_to.uuid()));
     Ok(Some(Thread { in_reply_to, conversation }))
+}
+
+/// The newest messages of a conversation, newest first, its first message among them; with `within` only those that lie
+/// in one of its boxes or on one of its desks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn conversation(
+    tx: &mut Tx,
+    tenant: TenantId,
+    of: ConversationId,
+    within: Option<(&[MailboxId], &[DeskId])>,
+    limit: i64,
+) -> Result<Vec<Line>, StoreError> {
+    tx.allow(tenant)?;
+    let first = Some(MessageId::from_uuid(of.uuid()));
+    let (sql, args) = lines::page_parts(tenant, within, first, limit);
+    lines::run(tx, tenant, conversation_sql(&sql), args).await
+}
+
+/// `conversation_id <> ''` lets both databases use the partial index.
+fn conversation_sql(page: &str) -> String {
+    page.replace("id < $2", "((conversation_id = $2 AND conversation_id <> '') OR id = $2)")
+}
+
+/// All statements of this module that are built, for the test that prepares them.
+pub(crate) fn built() -> Vec<(String, String)> {
+    let pages =
+        [("CONVERSATION", sql::MESSAGE_PAGE.to_owned()), ("CONVERSATION_WITHIN", lines::page_within_sql(2))];
+    pages.map(|(name, page)| (name.to_owned(), conversation_sql(&page))).to_vec()
 }
 
 /// Puts messages into their threads.

@@ -21,6 +21,8 @@ mod migrations;
 mod rows;
 #[path = "it/scale.rs"]
 mod scale;
+#[path = "it/search.rs"]
+mod search;
 #[path = "it/statements.rs"]
 mod statements;
 #[path = "it/threads.rs"]

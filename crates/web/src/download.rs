@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use poststelle_hub::channel::Octets;
 use poststelle_hub::content::{Content, StoredContent};
+pub(crate) use poststelle_hub::readable::is_enclosed_mail;
 use poststelle_hub::reading::Reading;
 use poststelle_model::{Access, Encoding, Message, MessageId, Part, TenantId, Timestamp};
 use poststelle_store::{Scope, messages};
@@ -209,11 +210,6 @@ fn file(body: Body, kind: &str, name: &str, length: Option<i64>) -> Response {
 /// What "alle Anhänge" means: what a person calls an attachment, and mails enclosed as a whole.
 pub(crate) fn is_file(part: &Part) -> bool {
     part.is_attachment() || is_enclosed_mail(part)
-}
-
-/// A mail inside the mail.
-pub(crate) fn is_enclosed_mail(part: &Part) -> bool {
-    part.n > 0 && !part.leaf && part.declared.starts_with("message/")
 }
 
 /// The name a part is saved under.

@@ -192,10 +192,10 @@ impl From<AccountError> for Refusal {
         match error {
             AccountError::Store(error) => error.into(),
             AccountError::NoSession => Self::sign_in(""),
-            AccountError::WrongPassword => Self::forbidden("PST-WEB-0009"),
-            AccountError::PoorPassword => Self::wrong(StatusCode::BAD_REQUEST, "PST-WEB-0010"),
-            AccountError::WrongCode => Self::forbidden("PST-WEB-0011"),
-            AccountError::Locked => Self::forbidden("PST-WEB-0012"),
+            AccountError::WrongPassword => Self::forbidden("PST-ACCOUNT-0001"),
+            AccountError::PoorPassword => Self::wrong(StatusCode::BAD_REQUEST, "PST-ACCOUNT-0002"),
+            AccountError::WrongCode => Self::forbidden("PST-ACCOUNT-0003"),
+            AccountError::Locked => Self::forbidden("PST-ACCOUNT-0004"),
         }
     }
 }

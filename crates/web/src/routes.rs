@@ -6,7 +6,7 @@ use axum::routing::MethodRouter;
 
 use crate::api::{intake, log, openapi, read, resume, status};
 use crate::web::Web;
-use crate::{assets, download, pages, probe};
+use crate::{assets, download, pages, preview, probe};
 
 macro_rules! routes {
     ($($path:literal => $($method:ident $handler:path),+;)+) => {
@@ -46,8 +46,14 @@ routes! {
     "/nachrichten/{tenant}/{id}/vermerke" => post pages::desk::note;
     "/nachrichten/{tenant}/{id}/original" => get download::page_original;
     "/nachrichten/{tenant}/{id}/teile/{n}" => get download::page_part;
+    "/nachrichten/{tenant}/{id}/teile/{picture}/ansehen" => get preview::look;
+    "/nachrichten/{tenant}/{id}/teile/{picture}/vorschau" => get preview::picture;
     "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;
     "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
+    "/buecher" => get pages::books::choose;
+    "/buecher/{tenant}/{book}" => get pages::books::show;
+    "/buecher/{tenant}/{book}/csv" => get pages::books::csv;
+    "/suche" => get pages::search::show;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;
@@ -62,6 +68,7 @@ routes! {
     "/api/v1/messages/{tenant}/{id}/original" => get download::api_original;
     "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
     "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
+    "/api/v1/search" => get read::search;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! Words from octets: sizes, media types, safe one-line texts, HTML mail as plain text, header values.
+//! Words from octets: sizes, media types, safe one-line texts, header values.
 //!
 //! Guarantees: everything here is linear in its input. Escaping for HTML is the templates' work; nothing here may be
 //! put out unescaped.
+
+pub(crate) use poststelle_hub::readable::{block, is_bidi};
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 pub(crate) fn percent(text: &str) -> String {
@@ -43,11 +45,6 @@ pub(crate) fn size(octets: i64) -> String {
     }
 }
 
-/// Characters that change what is seen without being seen (UAX #9).
-const fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-}
-
 /// One line as shown: no control or direction characters, spaces merged, at most `cap` characters.
 pub(crate) fn line(text: &str, cap: usize) -> String {
     let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
@@ -65,177 +62,6 @@ pub(crate) fn line(text: &str, cap: usize) -> String {
         count += 1;
     }
     out
-}
-
-/// A text as shown: line ends as LF, no control or direction characters, at most two empty lines in a row.
-pub(crate) fn block(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut ends = 0;
-    for c in text.replace("\r\n", "\n").replace('\r', "\n").chars() {
-        match c {
-            '\n' => {
-                ends += 1;
-                if ends <= 3 {
-                    out.push('\n');
-                }
-            }
-            '\t' => out.push('\t'),
-            c if c.is_control() || is_bidi(c) => {}
-            c => {
-                ends = 0;
-                out.push(c);
-            }
-        }
-    }
-    out.trim_matches('\n').trim_end().to_owned()
-}
-
-/// Elements whose content nobody is meant to read.
-const SILENT: [&str; 7] = ["script", "style", "head", "title", "template", "object", "svg"];
-/// Elements that begin a new line.
-const BREAKS: [&str; 19] = [
-    "br",
-    "p",
-    "div",
-    "tr",
-    "li",
-    "ul",
-    "ol",
-    "table",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "blockquote",
-    "hr",
-    "section",
-    "article",
-    "pre",
-];
-
-/// The words of an HTML mail. Nothing of it is interpreted beyond line breaks; nothing is loaded.
-pub(crate) fn from_html(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
-    let mut silent: Option<&'static str> = None;
-    let mut rest = html;
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        if silent.is_none() {
-            words(before, &mut out);
-        }
-        if let Some(comment) = tag.strip_prefix("<!--") {
-            rest = comment.split_once("-->").map_or("", |(_, r)| r);
-            continue;
-        }
-        let Some((inside, after)) = tag.get(1..).and_then(|t| t.split_once('>')) else {
-            // Never closed: no element, but perhaps words.
-            rest = tag;
-            break;
-        };
-        rest = after;
-        let closing = inside.starts_with('/');
-        let name: String = inside
-            .trim_start_matches('/')
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .take(16)
-            .collect::<String>()
-            .to_ascii_lowercase();
-        match silent {
-            Some(until) if closing && name == until => silent = None,
-            Some(_) => {}
-            None if name.is_empty() && !closing && !inside.starts_with(['!', '?']) => {
-                // "1 < 2": no element.
-                out.push('<');
-                words(inside, &mut out);
-                out.push('>');
-            }
-            None => {
-                if !closing && !inside.ends_with('/') {
-                    silent = SILENT.into_iter().find(|s| *s == name);
-                }
-                if BREAKS.contains(&name.as_str()) && !out.ends_with("\n\n") {
-                    out.push('\n');
-                }
-                if name == "td" || name == "th" {
-                    out.push(' ');
-                }
-            }
-        }
-    }
-    if silent.is_none() {
-        words(rest, &mut out);
-    }
-    let lines: Vec<&str> = out.lines().map(str::trim).collect();
-    block(&lines.join("\n"))
-}
-
-/// Text between tags: white space merged, character references resolved.
-fn words(text: &str, out: &mut String) {
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if c == '&'
-            && let Some(end) = rest.bytes().take(12).position(|b| b == b';')
-            && let (Some(reference), Some(after)) = (rest.get(1..end), rest.get(end + 1..))
-            && let Some(known) = character(reference)
-        {
-            out.push(known);
-            rest = after;
-            continue;
-        }
-        if c.is_ascii_whitespace() {
-            if !out.ends_with([' ', '\n']) {
-                out.push(' ');
-            }
-        } else {
-            out.push(c);
-        }
-        rest = rest.get(c.len_utf8()..).unwrap_or_default();
-    }
-}
-
-fn character(reference: &str) -> Option<char> {
-    if let Some(number) = reference.strip_prefix('#') {
-        let value = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => number.parse().ok()?,
-        };
-        return char::from_u32(value);
-    }
-    Some(match reference {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "auml" => 'ä',
-        "ouml" => 'ö',
-        "uuml" => 'ü',
-        "Auml" => 'Ä',
-        "Ouml" => 'Ö',
-        "Uuml" => 'Ü',
-        "szlig" => 'ß',
-        "euro" => '€',
-        "sect" => '§',
-        "ndash" => '–',
-        "mdash" => '—',
-        "hellip" => '…',
-        "bdquo" => '„',
-        "ldquo" => '“',
-        "rdquo" => '”',
-        "lsquo" => '‘',
-        "rsquo" => '’',
-        "laquo" => '«',
-        "raquo" => '»',
-        "bull" => '•',
-        "middot" => '·',
-        "copy" => '©',
-        "eacute" => 'é',
-        _ => return None,
-    })
 }
 
 /// A sender as shown; empty when nothing is known.
@@ -315,17 +141,5 @@ mod tests {
         assert_eq!(line("  a\r\n\tb \u{202e}fdp.exe\0 ", 100), "a b fdp.exe");
         assert_eq!(line("abcdef", 3), "abc…");
         assert_eq!(block("a\r\nb\r\n\r\n\r\n\r\n\r\nc\u{7}\n"), "a\nb\n\n\nc");
-    }
-
-    #[test]
-    fn html_becomes_words() {
-        let html = "<html><head><title>x</title><style>p{}</style></head><body><p>Sehr geehrte&nbsp;Frau M&uuml;ller,</p>\
-             <script>alert('<p>')</script><div>1 &lt; 2<br>Gr&#252;&#xdf;e</div><!-- <b>weg</b> --><img src=\"http://x\">";
-        assert_eq!(from_html(html), "Sehr geehrte Frau Müller,\n\n1 < 2\nGrüße");
-        assert_eq!(from_html("<p>offen <b"), "offen <b");
-        assert_eq!(from_html("a < b"), "a < b");
-        assert_eq!(from_html("1 < 2 > 0"), "1 < 2 > 0");
-        assert_eq!(from_html("&unbekannt; &amp"), "&unbekannt; &amp");
-        assert_eq!(from_html("<script>ohne Ende"), "");
     }
 }

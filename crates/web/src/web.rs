@@ -13,6 +13,7 @@ use poststelle_model::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::limit::Limiter;
+use crate::preview::AT_ONCE;
 
 /// What this program is; shown on the operator's page and in `/health/ready`.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,8 @@ pub struct WebConfig {
     pub proxies: Vec<IpAddr>,
     /// What this program is.
     pub build: BuildInfo,
+    /// Draws a page of a PDF document ([`crate::preview::pdf_page`]): program and arguments; empty = nobody does.
+    pub pdf: Vec<std::ffi::OsString>,
 }
 
 /// Failed sign-ins from one address within [`WINDOW`].
@@ -57,6 +60,7 @@ struct Shared {
     by_address: Limiter,
     by_login: Limiter,
     checks: Semaphore,
+    drawings: Semaphore,
     operators: Mutex<HashMap<[u8; 32], (Timestamp, SignedIn)>>,
 }
 
@@ -71,6 +75,7 @@ impl Web {
             by_address: Limiter::new(PER_ADDRESS, WINDOW),
             by_login: Limiter::new(PER_LOGIN, WINDOW),
             checks: Semaphore::new(CHECKS),
+            drawings: Semaphore::new(AT_ONCE),
             operators: Mutex::default(),
         }))
     }
@@ -97,6 +102,10 @@ impl Web {
 
     pub(crate) fn by_login(&self) -> &Limiter {
         &self.0.by_login
+    }
+
+    pub(crate) fn drawings(&self) -> &Semaphore {
+        &self.0.drawings
     }
 
     pub(crate) fn checks(&self) -> &Semaphore {

@@ -10,6 +10,8 @@ mod account;
 mod alarms;
 #[path = "it/bed.rs"]
 mod bed;
+#[path = "it/books.rs"]
+mod books;
 #[path = "it/desk.rs"]
 mod desk;
 #[path = "it/downloads.rs"]
@@ -22,10 +24,16 @@ mod log;
 mod openapi;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/preview.rs"]
+mod preview;
+#[path = "it/readable.rs"]
+mod readable;
 #[path = "it/reading.rs"]
 mod reading;
 #[path = "it/resume.rs"]
 mod resume;
+#[path = "it/search.rs"]
+mod search;
 #[path = "it/secrets.rs"]
 mod secrets;
 #[path = "it/sign_in.rs"]

@@ -108,7 +108,6 @@ impl Opening for Open {
         opened.defects.extend(split.defects.iter().map(|d| d.code().to_owned()));
         opened.report_part = dsn::find(&split).map(|p| i64::from(p.status));
         opened.parts = parts(&split);
-        opened.body_part = body(&opened.parts);
         opened
     }
 }
@@ -195,15 +194,4 @@ fn parts(split: &Split) -> Vec<Part> {
             defects: p.defects.iter().map(|d| d.code().to_owned()).collect(),
         })
         .collect()
-}
-
-/// The part that reads best as the body: the first plain text, else the first HTML, that is no attachment.
-fn body(parts: &[Part]) -> Option<i64> {
-    let inline = |p: &&Part| p.leaf && p.is_text() && p.disposition != "attachment" && p.raw_name.is_empty();
-    parts
-        .iter()
-        .filter(inline)
-        .find(|p| p.declared == "text/plain")
-        .or_else(|| parts.iter().find(inline))
-        .map(|p| p.n)
 }

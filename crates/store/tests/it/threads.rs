@@ -55,6 +55,18 @@ async fn the_nearest_known_message_decides() {
         assert_eq!((kept.in_reply_to, kept.conversation), (Some(question), Some(conversation)));
         tx.commit().await.unwrap();
 
+        let mut tx = bed.db.read(Scope::Tenant(tenant)).await.unwrap();
+        for (of, within, expected) in [
+            (conversation, None, vec![answer, question]),
+            (conversation, Some((&[mailbox][..], &[][..])), vec![answer, question]),
+            (conversation, Some((&[other_box][..], &[][..])), vec![]),
+            (ConversationId::from_uuid(foreign.uuid()), None, vec![]),
+        ] {
+            let lines = threads::conversation(&mut tx, tenant, of, within, 9).await.unwrap();
+            assert_eq!(lines.iter().map(|l| l.id).collect::<Vec<_>>(), expected, "{}", bed.name);
+        }
+        tx.rollback().await.unwrap();
+
         let named = ["weg@buerger.example", "antwort@amt.example", "frage@buerger.example"];
         assert_eq!(find(&bed, tenant, &named).await, Some(Thread { in_reply_to: answer, conversation }));
         let mut many = vec!["weg@buerger.example"; ASKED];

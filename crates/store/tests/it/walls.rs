@@ -2,7 +2,7 @@
 //! Two walls between tenants: the scope of a transaction, and row-level security below it.
 
 use poststelle_model::{AlarmId, Fault, Reason, Subject};
-use poststelle_store::{Scope, StoreError, desk, evidence, jobs, messages, sql, tenants};
+use poststelle_store::{Scope, StoreError, desk, evidence, jobs, messages, search, sql, tenants};
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 
 use crate::bed::{self, Bed, TestIds};
@@ -54,6 +54,11 @@ async fn a_scope_is_never_left_by_mistake() {
         wall(evidence::clear_alarm(&mut tx, b, "x", bed::THEN).await.map(|_| ()));
         wall(jobs::hasten(&mut tx, b, "x").await.map(|_| ()));
         wall(desk::desks_of(&mut tx, b, id).await.map(|_| ()));
+        let entry = search::Entry { tenant: b, message: id, texts: vec!["x".to_owned()] };
+        wall(search::insert(&mut tx, &[entry]).await);
+        wall(search::remove(&mut tx, b, id).await);
+        let query = search::Query::parse("x").unwrap();
+        wall(search::page(&mut tx, b, &query, None, None, 10).await.map(|_| ()));
         wall(tenants::get(&mut tx, b).await.map(|_| ()));
         wall(tenants::mailboxes(&mut tx, b).await.map(|_| ()));
         wall(tenants::rules(&mut tx, b).await.map(|_| ()));
@@ -89,7 +94,9 @@ async fn tenant_tables(pool: &AnyPool) -> Vec<(String, String, Vec<(String, Stri
 /// A statement in a scope, in a transaction that is taken back unless `keep`: rows touched, or the refusal.
 async fn raw(pool: &AnyPool, scope: &str, statement: &str, keep: bool) -> Result<u64, String> {
     let mut tx = pool.begin().await.unwrap();
-    let set = format!("SELECT set_config('app.tenant', '{scope}', true)");
+    // `search` shows only what is asked for: here the one word its rows have.
+    let set =
+        format!("SELECT set_config('app.tenant', '{scope}', true), set_config('app.search', 'x', true)");
     sqlx::query(AssertSqlSafe(set)).execute(&mut *tx).await.unwrap();
     let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *tx).await;
     if keep {
@@ -115,6 +122,7 @@ async fn row_level_security_holds_against_raw_statements() {
                     _ if name == column => format!("'{tenant}'"),
                     "text" => "gen_random_uuid()::text".to_owned(),
                     "bigint" => "0".to_owned(),
+                    "tsvector" => "'x'".to_owned(),
                     other => panic!("{table}.{name} is {other}"),
                 };
                 let values: Vec<String> = columns.iter().map(value).collect();

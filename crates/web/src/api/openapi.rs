@@ -92,6 +92,7 @@ impl Modify for Doors {
 #[openapi(
     paths(
         read::list,
+        read::search,
         intake::take,
         read::one,
         read::timeline,

@@ -221,6 +221,55 @@ pub(crate) async fn list(
     Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
 }
 
+/// What a search may carry.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Sought {
+    /// Words that all must be there; the last one may be a beginning; a phrase in quotes.
+    #[serde(default)]
+    q: String,
+    /// Only this tenant's mail.
+    #[param(format = "uuid")]
+    tenant: Option<String>,
+    /// `next` of the page before.
+    #[param(format = "uuid")]
+    before: Option<String>,
+    /// Lines, 1 to 200; 50 when left out.
+    limit: Option<i64>,
+}
+
+/// Hits in the mail of one tenant, or of all that the caller may read; newest first.
+#[utoipa::path(
+    get, path = "/api/v1/search", operation_id = "search", params(Sought),
+    responses((status = 200, description = "A page of hits", body = Page), Refusals)
+)]
+pub(crate) async fn search(
+    State(web): State<Web>,
+    Caller(signed): Caller,
+    Query(sought): Query<Sought>,
+) -> Result<Response, Refusal> {
+    let mut tenants = signed.access.reading_tenants();
+    if let Some(text) = &sought.tenant {
+        let tenant: TenantId = text.parse().map_err(|_| Refusal::not_found())?;
+        tenants.retain(|t| *t == tenant);
+    } else if let Some(bound) = signed.bound_to {
+        tenants.retain(|t| *t == bound);
+    }
+    if tenants.is_empty() {
+        return Err(Refusal::not_found());
+    }
+    let before: Option<MessageId> =
+        sought.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
+    let limit = sought.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
+    let query = poststelle_store::search::Query::parse(&sought.q).ok_or_else(|| {
+        Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
+    })?;
+    let lines = web.hub().search(&signed.access, &tenants, &query, before, limit).await?;
+    let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
+    let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());
+    Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
+}
+
 /// A message as it stands; the look is evidence.
 #[utoipa::path(
     get, path = "/api/v1/messages/{tenant}/{id}", operation_id = "message", params(MessageIds),

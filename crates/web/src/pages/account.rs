@@ -200,7 +200,7 @@ pub(crate) async fn password(
     let again =
         |refusal: &Refusal| choosing.page(refusal.status, &fields.weiter, texts::sentence(&refusal.reason));
     if fields.neu != fields.wiederholung {
-        return Ok(again(&Refusal::wrong(StatusCode::BAD_REQUEST, "PST-WEB-0013")));
+        return Ok(again(&Refusal::wrong(StatusCode::BAD_REQUEST, "PST-ACCOUNT-0005")));
     }
     let _place = web.checks().acquire().await;
     match web.hub().change_password(&choosing.token, &fields.alt, &fields.neu).await {
@@ -301,7 +301,7 @@ pub(crate) async fn set_factor(
         Err(AccountError::WrongCode) => {
             // With a fresh secret: the one before was shown, and whose code it was is not known.
             let refusal = Refusal::from(AccountError::WrongCode);
-            offered(&web, &person, refusal.status, texts::say("PST-WEB-0014", &[])).await
+            offered(&web, &person, refusal.status, texts::say("PST-ACCOUNT-0006", &[])).await
         }
         Err(AccountError::NoSession) => Ok(Redirect::to("/konto").into_response()),
         Err(error) => Err(error.into()),

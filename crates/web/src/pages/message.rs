@@ -7,19 +7,21 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures::StreamExt;
 use poststelle_hub::content::Content;
+use poststelle_hub::readable::{body_parts, from_html};
 use poststelle_hub::texts;
-use poststelle_hub::view::{DeliveryView, MessageView, NoteView, TimelineLine, Waiting};
-use poststelle_model::{ChannelKind, DeliveryState, Direction, Part, Timestamp};
+use poststelle_hub::view::{DeliveryView, ListLine, MessageView, NoteView, SeenView, TimelineLine, Waiting};
+use poststelle_model::{DeliveryState, Direction, Part, Timestamp};
+use poststelle_store::messages::Line;
 use serde::Deserialize;
 
 use super::desk::{self, Panel};
-use super::messages::{colour, standing};
-use super::{Frame, Refresh, page, resume};
+use super::messages::{Row, colour, in_words, standing};
+use super::{Frame, Refresh, books, page, resume};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
 use crate::error::Refusal;
 use crate::session::Person;
-use crate::text;
 use crate::web::Web;
+use crate::{html, preview, text};
 
 /// Decoded octets of the body that are shown.
 const BODY_CAP: usize = 256 * 1024;
@@ -61,6 +63,12 @@ struct MessagePage {
     panels: Vec<Panel>,
     notes: Vec<NoteView>,
     handles: bool,
+    /// For paper: what a stamp would say.
+    stamp: Vec<Fact>,
+    stamp_title: &'static str,
+    seen: Vec<SeenView>,
+    /// The other messages of the conversation.
+    conversation: Vec<Row>,
 }
 
 struct Fact {
@@ -69,16 +77,22 @@ struct Fact {
     href: String,
 }
 
-/// The body as shown.
+/// The body as shown: as text or, cleaned, as HTML.
 #[derive(Default)]
 struct Body {
     text: String,
+    /// Cleaned by [`crate::html`]: goes into the page as it is.
+    html: String,
+    /// Address and name of the other way to show it; empty = there is none.
+    other: Option<(String, &'static str)>,
     /// What a reader must know about it; empty = nothing.
     note: String,
 }
 
 struct File {
     href: String,
+    /// Where it can be looked at; empty = nowhere.
+    look: String,
     name: String,
     kind: String,
     size: String,
@@ -132,9 +146,12 @@ pub(crate) struct Wanted {
     auto: String,
     #[serde(default)]
     hinweis: String,
-    /// Path of the desk the person came from.
+    /// Path of the desk or the search the person came from.
     #[serde(default)]
     von: String,
+    /// `text` or `html`, when the message has both.
+    #[serde(default)]
+    ansicht: String,
 }
 
 /// `GET /nachrichten/{tenant}/{id}`.
@@ -146,8 +163,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     let (tenant, id) = ids(&tenant, &id)?;
     let view = web.hub().message_view(&person.signed.access, tenant, id).await?;
-    let body = read_body(&web, &view).await;
     let base = format!("/nachrichten/{tenant}/{id}");
+    let body = read_body(&web, &view, &base, &wanted.ansicht).await;
     let refresh = Refresh::new(&base, &wanted.auto);
     let subject = subject(&view);
     let states: Vec<DeliveryState> = view.deliveries.iter().map(|d| d.delivery.state).collect();
@@ -161,6 +178,14 @@ pub(crate) async fn show(
         panels,
         notes: view.notes.clone(),
         handles: view.handles,
+        stamp: stamp(&view),
+        stamp_title: if view.message.direction == Direction::Out {
+            "Ausgangsvermerk"
+        } else {
+            "Eingangsvermerk"
+        },
+        seen: view.seen.clone(),
+        conversation: view.conversation.iter().map(in_conversation).collect(),
         frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
         list: back(&wanted.von, &tenant),
         tenant: view.tenant.name.clone(),
@@ -210,8 +235,11 @@ pub(crate) async fn show(
     Ok(page(StatusCode::OK, &template))
 }
 
-/// Back to the desk the person came from (and to nowhere else), or to the tenant's list.
+/// Back to the desk or the search the person came from (and to nowhere else), or to the tenant's list.
 fn back(from: &str, tenant: &poststelle_model::TenantId) -> String {
+    if from.starts_with("/suche?") && from.len() < 2000 {
+        return from.to_owned();
+    }
     match from.strip_prefix("/arbeit/").and_then(|id| id.parse::<poststelle_model::DeskId>().ok()) {
         Some(desk) => format!("/arbeit/{desk}"),
         None => format!("/nachrichten?mandant={tenant}"),
@@ -250,13 +278,10 @@ fn facts(view: &MessageView) -> Vec<Fact> {
             facts.push(fact("Art", "automatisch erzeugte Nachricht"));
         }
     }
-    facts.push(fact(
-        "Kanal",
-        match message.channel {
-            ChannelKind::Mail => "E-Mail",
-            ChannelKind::Rest => "Schnittstelle (REST)",
-        },
-    ));
+    facts.push(fact("Kanal", books::channel(message.channel)));
+    if !view.mailbox.is_empty() {
+        facts.push(fact("Postfach", text::line(&view.mailbox, 200)));
+    }
     facts.push(fact("Größe", text::size(message.size)));
     if let Some(earlier) = message.in_reply_to {
         facts.push(Fact {
@@ -266,6 +291,31 @@ fn facts(view: &MessageView) -> Vec<Fact> {
         });
     }
     facts
+}
+
+/// What stands on paper above a printed message, as a stamp of the post room would say it.
+fn stamp(view: &MessageView) -> Vec<Fact> {
+    let message = &view.message;
+    let out = message.direction == Direction::Out;
+    let mailbox = if view.mailbox.is_empty() { "–".to_owned() } else { text::line(&view.mailbox, 200) };
+    let sender = view.inspection.as_ref().map(|i| text::sender(&i.sender_name, &i.sender_address));
+    let sender =
+        sender.filter(|s| !s.is_empty()).unwrap_or_else(|| text::line(&message.transport.sender, 400));
+    let files = view.parts.iter().filter(|p| is_file(p)).count();
+    vec![
+        fact(if out { "Zum Versand übergeben am" } else { "Eingegangen am" }, message.accepted_at.berlin()),
+        fact("Mandant", text::line(&view.tenant.name, 200)),
+        fact("Postfach", mailbox),
+        fact("Kanal", books::channel(message.channel)),
+        fact("Absender (eigene Angabe)", sender),
+        fact("Kennung der Nachricht", message.id.to_string()),
+        fact("SHA-256", message.sha256.clone()),
+        fact("Anlagen", format!("{}{files}", if view.more_parts { "mehr als " } else { "" })),
+    ]
+}
+
+fn in_conversation(line: &Line) -> Row {
+    in_words(ListLine { line: line.clone(), states: Vec::new() })
 }
 
 fn technical(view: &MessageView) -> Vec<Fact> {
@@ -328,6 +378,7 @@ fn files(view: &MessageView, base: &str) -> Vec<File> {
             }
             File {
                 href: format!("{base}/teile/{}", p.n),
+                look: if preview::can(p) { format!("{base}/teile/{}/ansehen", p.n) } else { String::new() },
                 name: file_name(p),
                 kind: text::kind(if p.detected.is_empty() { &p.declared } else { &p.detected }),
                 size: text::size(if p.leaf { p.size } else { p.len }),
@@ -422,22 +473,17 @@ fn handover(view: DeliveryView, handles: bool, base: &str) -> Handover {
     }
 }
 
-/// The part that reads best: plain text before HTML, never an attachment.
-fn body_part(parts: &[Part]) -> Option<&Part> {
-    // What lies in an enclosed mail is not the text of this one.
-    let enclosed: Vec<&str> = parts.iter().filter(|p| is_enclosed_mail(p)).map(|p| p.path.as_str()).collect();
-    let own = |p: &&Part| {
-        p.leaf && !p.is_attachment() && !enclosed.iter().any(|e| p.path.starts_with(&format!("{e}.")))
-    };
-    let first = |kind: &str| parts.iter().filter(own).find(|p| p.declared == kind);
-    first("text/plain").or_else(|| first("text/html"))
-}
-
-async fn read_body(web: &Web, view: &MessageView) -> Body {
+async fn read_body(web: &Web, view: &MessageView, base: &str, wanted: &str) -> Body {
     if view.inspection.is_none() {
         return Body::default();
     }
-    let Some(part) = body_part(&view.parts) else {
+    let (plain, html) = (body_parts(&view.parts, "text/plain"), body_parts(&view.parts, "text/html"));
+    let other = (plain.is_some() && html.is_some()).then(|| match wanted {
+        "html" => (format!("{base}#text"), "Nur den Text zeigen"),
+        _ => (format!("{base}?ansicht=html#text"), "Mit Gestaltung zeigen"),
+    });
+    let chosen = if wanted == "html" { html.or(plain) } else { plain.or(html) };
+    let Some(part) = chosen else {
         return Body { note: "Die Nachricht enthält keinen Text.".to_owned(), ..Body::default() };
     };
     let (octets, cut) = match octets(web, view, part).await {
@@ -446,20 +492,36 @@ async fn read_body(web: &Web, view: &MessageView) -> Body {
     };
     let Some(opener) = web.hub().opener(&view.message.transport.media_type) else { return Body::default() };
     let text = opener.text(&part.charset, &octets);
-    let html = part.declared == "text/html";
-    let mut note = String::new();
-    if html {
-        note.push_str(
-            "Diese Nachricht ist als HTML geschrieben. Gezeigt wird nur ihr Text, ohne Bilder und Gestaltung. ",
-        );
+    let mut body = Body { other, ..Body::default() };
+    if part.declared == "text/html" {
+        let cleaned = {
+            let text = text.clone();
+            // A parser of foreign text: away from the others, and a panic there is not one here.
+            tokio::task::spawn_blocking(move || html::clean(&text)).await.ok().flatten()
+        };
+        match cleaned {
+            Some(clean) => {
+                body.html = clean.html;
+                body.note.push_str(&texts::say("body-html", &[]));
+                if clean.pictures {
+                    body.note.push(' ');
+                    body.note.push_str(&texts::say("body-pictures", &[]));
+                }
+            }
+            None => {
+                body.text = from_html(&text);
+                body.note.push_str(&texts::say("body-words", &[]));
+            }
+        }
+    } else {
+        body.text = text::block(&text);
     }
     if cut {
-        note.push_str("Der Text ist hier gekürzt; vollständig steht er im Original. ");
+        body.note.push(' ');
+        body.note.push_str(&texts::say("body-cut", &[]));
     }
-    Body {
-        text: if html { text::from_html(&text) } else { text::block(&text) },
-        note: note.trim_end().to_owned(),
-    }
+    body.note = body.note.trim().to_owned();
+    body
 }
 
 async fn octets(web: &Web, view: &MessageView, part: &Part) -> Result<(Vec<u8>, bool), Refusal> {

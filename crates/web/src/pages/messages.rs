@@ -38,18 +38,18 @@ struct MessagesPage {
 }
 
 /// One line.
-struct Row {
-    href: String,
-    id: String,
-    when: String,
-    machine_time: String,
-    sender: String,
-    subject: String,
-    attachments: i64,
-    urgent: bool,
-    out: bool,
-    state: String,
-    colour: &'static str,
+pub(crate) struct Row {
+    pub(crate) href: String,
+    pub(crate) id: String,
+    pub(crate) when: String,
+    pub(crate) machine_time: String,
+    pub(crate) sender: String,
+    pub(crate) subject: String,
+    pub(crate) attachments: i64,
+    pub(crate) urgent: bool,
+    pub(crate) out: bool,
+    pub(crate) state: String,
+    pub(crate) colour: &'static str,
 }
 
 /// What the address may carry.
@@ -120,7 +120,7 @@ fn choose<'a>(tenants: &'a [Tenant], asked: &str) -> Result<Option<&'a Tenant>, 
     tenants.iter().find(|t| t.id == id).map(Some).ok_or_else(Refusal::not_found)
 }
 
-fn in_words(ListLine { line, states }: ListLine) -> Row {
+pub(crate) fn in_words(ListLine { line, states }: ListLine) -> Row {
     let (state, colour) = standing(line.processed, &states);
     Row {
         href: format!("/nachrichten/{}/{}", line.tenant, line.id),

@@ -3,11 +3,13 @@
 //! for reasons come from [`poststelle_hub::texts`].
 
 pub(crate) mod account;
+pub(crate) mod books;
 pub(crate) mod desk;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod resume;
+pub(crate) mod search;
 pub(crate) mod sign_in;
 
 use askama::Template;

@@ -342,6 +342,7 @@ async fn node(
         secure_cookies: secure,
         proxies: vec!["10.0.0.1".parse().unwrap()],
         build: BuildInfo { version: "0.1.0".to_owned(), revision: String::new(), node: "test".to_owned() },
+        pdf: crate::preview::command(),
     });
     Node { hub, router }
 }

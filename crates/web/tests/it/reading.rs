@@ -102,7 +102,7 @@ async fn what_cannot_be_proved_is_not_shown() {
     let session = [("cookie", cookie.as_str())];
     let program = [("authorization", bearer.as_str())];
     let mut asked = Vec::new();
-    for path in ["", "/original", "/teile/1", "/anhaenge.zip"] {
+    for path in ["", "/original", "/teile/1", "/teile/2/ansehen", "/teile/2/vorschau", "/anhaenge.zip"] {
         asked.push((format!("{base}{path}"), &session));
     }
     for path in ["", "/timeline", "/original", "/parts/1"] {

@@ -37,6 +37,8 @@ pub enum Kind {
     Key,
     /// A sign-in name.
     Login,
+    /// A word to look for.
+    Word,
 }
 
 /// Values of one kind: of the callers' tenant, of the foreign one, and of nobody.
@@ -81,6 +83,8 @@ fn marked_mail() -> Vec<u8> {
         "Subject: Zebra-Bauantrag\r\nMessage-ID: <zebra-1@geheim.example>\r\nMIME-Version: 1.0\r\n",
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nZebra im Text\r\n",
         "--b\r\nContent-Type: text/plain; name=\"zebra.txt\"\r\nContent-Disposition: attachment\r\n\r\nzebra\r\n",
+        "--b\r\nContent-Type: image/gif; name=\"zebra.gif\"\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\r\n",
         "--b--\r\n",
     ]
     .concat()
@@ -213,6 +217,7 @@ impl World {
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
+            ("Word", ["bauantrag".into(), "zebra".into(), "yeti1".into()]),
             ("Login", ["verwaltung".into(), "zebra".into(), "niemand".into()]),
         ]);
         let ids = [

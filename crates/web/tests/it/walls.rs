@@ -69,6 +69,19 @@ const CASES: &[Case] = &[
     case("get", "/nachrichten/{tenant}/{id}/anhaenge.zip"),
     case("get", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen"),
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
+    case("get", "/buecher"),
+    Case { takes: &[(At::Query("q"), Kind::Word)], ..case("get", "/buecher/{tenant}/{book}") },
+    Case { takes: &[(At::Query("q"), Kind::Word)], ..case("get", "/buecher/{tenant}/{book}/csv") },
+    case("get", "/nachrichten/{tenant}/{id}/teile/{picture}/ansehen"),
+    case("get", "/nachrichten/{tenant}/{id}/teile/{picture}/vorschau"),
+    Case {
+        takes: &[
+            (At::Query("mandant"), Kind::Tenant),
+            (At::Query("vor"), Kind::Cursor),
+            (At::Query("q"), Kind::Word),
+        ],
+        ..case("get", "/suche")
+    },
     case("get", "/betrieb"),
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
     case("get", "/hilfe"),
@@ -94,6 +107,14 @@ const CASES: &[Case] = &[
     case("get", "/api/v1/messages/{tenant}/{id}/original"),
     case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}"),
     Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume") },
+    Case {
+        takes: &[
+            (At::Query("tenant"), Kind::Tenant),
+            (At::Query("before"), Kind::Cursor),
+            (At::Query("q"), Kind::Word),
+        ],
+        ..case("get", "/api/v1/search")
+    },
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -111,6 +132,8 @@ fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
         "alarm" => Kind::Alarm,
         "n" => return Err(&["1", "99"]),
         "session" => return Err(&["0123456789abcdef"]),
+        "book" => return Err(&["eingang", "ausgang"]),
+        "picture" => return Err(&["3", "99"]),
         "digest" => return Err(&["0123"]),
         "*name" => return Err(&["poststelle.css"]),
         "*path" => return Err(&["0/000.p/1", "entries/000.p/1"]),
@@ -307,9 +330,9 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
                     world.holds(&what, caller, &there, &theirs);
                     assert_eq!(likeness(&world, &there), likeness(&world, &absent), "{what}");
                     // A key or a cursor of others means nothing; any other foreign id is refused.
-                    let harmless = theirs
-                        .iter()
-                        .all(|(_, kind, which)| *which == 0 || matches!(kind, Kind::Key | Kind::Cursor));
+                    let harmless = theirs.iter().all(|(_, kind, which)| {
+                        *which == 0 || matches!(kind, Kind::Key | Kind::Cursor | Kind::Word)
+                    });
                     let refused = there.status.is_client_error()
                         || there.status == StatusCode::SEE_OTHER
                             && there.header("location").starts_with("/anmelden");
@@ -387,7 +410,7 @@ async fn a_box_is_a_wall_too() {
     let list = bed.see("/nachrichten", &cookie).await.text();
     assert!(list.contains("Hier ist noch keine Nachricht"), "{list}");
     let base = format!("/nachrichten/{}/{id}", bed.a.tenant);
-    for path in ["", "/original", "/teile/1", "/anhaenge.zip"] {
+    for path in ["", "/original", "/teile/1", "/teile/2/ansehen", "/teile/2/vorschau", "/anhaenge.zip"] {
         assert_eq!(bed.see(&format!("{base}{path}"), &cookie).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     // The log tells about all mail of the tenant: not for somebody with one box.

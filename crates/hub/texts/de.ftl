@@ -197,6 +197,7 @@ component-clock = Uhr
 
 queue-process = Prüfung und Verteilung
 queue-deliver = Übergabe
+queue-send = Versand aus Entwürfen
 queue-notice = Mitteilung an Absender
 queue-dsn = Rückmeldung der Gegenseite
 
@@ -243,6 +244,8 @@ desk-did-wait = { $who } hat die Nachricht bis { $until } zurückgestellt; zust�
 desk-did-finish = { $who } hat die Nachricht erledigt.
 desk-did-reopen = { $who } hat die Nachricht wieder aufgenommen.
 desk-did-undo = { $who } hat den letzten eigenen Schritt rückgängig gemacht.
+desk-did-reply = { $who } hat geantwortet.
+desk-did-forward = { $who } hat die Nachricht weitergeleitet.
 desk-state-new = neu
 desk-state-claimed = in Bearbeitung
 desk-state-waiting = zurückgestellt
@@ -259,3 +262,28 @@ desk-empty-zurueckgestellt = Hier ist nichts zurückgestellt.
 desk-empty-erledigt = Hier ist noch nichts erledigt.
 notice-vorgang = Ihr Schritt ist ausgeführt und steht in der Zeitleiste.
 notice-vermerk = Ihr Vermerk ist gespeichert.
+
+# Schreiben
+PST-DRAFT-0001 = Dieser Entwurf wurde inzwischen in einem anderen Fenster geändert. Ihre Änderung ist noch nicht gespeichert.
+PST-DRAFT-0002 = „{ $address }“ ist keine E-Mail-Adresse, an die gesendet werden kann. Bitte schreiben Sie Adressen wie name@beispiel.de, mehrere durch Komma getrennt und ohne Umlaute.
+PST-DRAFT-0003 = Es fehlt ein Empfänger. Bitte tragen Sie unter „An“ mindestens eine E-Mail-Adresse ein.
+PST-DRAFT-0004 = Eine Nachricht geht an höchstens { $cap } Empfänger. Bitte teilen Sie sie auf.
+PST-DRAFT-0005 = Es fehlt ein Betreff.
+PST-DRAFT-0006 = Der Text ist zu lang; erlaubt sind { $cap } Bytes. Bitte kürzen Sie ihn oder hängen Sie ihn als Datei an.
+PST-DRAFT-0007 = An eine Nachricht passen höchstens { $cap } Dateien.
+PST-DRAFT-0008 = Die Dateien sind zusammen zu groß; erlaubt sind { $cap } MB für eine Nachricht.
+PST-DRAFT-0009 = Die Datei „{ $name }“ ist noch nicht vollständig hochgeladen. Bitte laden Sie sie zu Ende hoch oder entfernen Sie sie.
+PST-DRAFT-0010 = Das Postfach, von dem die Nachricht ausgehen müsste, hat keine E-Mail-Adresse, ist abgeschaltet oder nicht für Sie freigegeben. Die Verwaltung des Mandanten muss das ändern.
+PST-DRAFT-0011 = Diese Nachricht wartet schon auf den Versand oder ist gesendet. Am Entwurf lässt sich nichts mehr ändern.
+PST-DRAFT-0012 = Das Hochladen geht an einer anderen Stelle weiter: { $offset } Bytes sind schon da.
+PST-DRAFT-0013 = Später senden geht auf einen Zeitpunkt in der Zukunft, längstens in einem Jahr.
+PST-DRAFT-0014 = Die Liste der Empfänger ist zu lang; erlaubt sind { $cap } Bytes.
+PST-DRAFT-0015 = Der Betreff ist zu lang; erlaubt sind { $cap } Bytes.
+notice-gesendet = Die Nachricht ist zum Versand übergeben. Was daraus wird, steht unter „Übergaben“ und in der Zeitleiste.
+notice-angelegt = Der Entwurf ist angelegt und steht unter „Schreiben“, bis Sie ihn senden oder löschen.
+notice-gespeichert = Der Entwurf ist gespeichert.
+notice-angehaengt = Die Datei ist angehängt, der Entwurf gespeichert.
+notice-entfernt = Die Datei ist entfernt, der Entwurf gespeichert.
+notice-wartet = Die Nachricht wartet auf ihren Versand.
+notice-zurueckgeholt = Die Nachricht ist zurückgeholt und wieder ein Entwurf.
+notice-geloescht = Der Entwurf ist gelöscht.

@@ -13,6 +13,7 @@ pub mod blob;
 mod bulk;
 mod db;
 pub mod desk;
+pub mod drafts;
 mod error;
 pub mod evidence;
 pub mod jobs;

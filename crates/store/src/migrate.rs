@@ -7,8 +7,11 @@
 
 use crate::db::{Db, Dialect, Scope, StoreError, int};
 
-const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../migrations/0001_spine.sql")), (2, include_str!("../migrations/0002_desk.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_spine.sql")),
+    (2, include_str!("../migrations/0002_desk.sql")),
+    (3, include_str!("../migrations/0003_drafts.sql")),
+];
 
 /// The schema version this program needs.
 #[must_use]

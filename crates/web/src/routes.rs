@@ -42,6 +42,13 @@ routes! {
     "/nachrichten/{tenant}/{id}/teile/{n}" => get download::page_part;
     "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;
     "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
+    "/nachrichten/{tenant}/{id}/entwurf" => post pages::drafts::answer;
+    "/schreiben" => get pages::drafts::start, post pages::drafts::begin;
+    "/entwuerfe" => get pages::drafts::list;
+    "/entwuerfe/{tenant}/{draft}" => get pages::draft::show, post pages::draft::submit;
+    "/entwuerfe/{tenant}/{draft}/loeschen" => get pages::drafts::ask_delete, post pages::drafts::delete;
+    "/entwuerfe/{tenant}/{draft}/anlagen" => post pages::upload::announce;
+    "/entwuerfe/{tenant}/{draft}/anlagen/{part}" => get pages::upload::state, put pages::upload::append;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;

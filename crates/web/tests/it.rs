@@ -34,3 +34,5 @@ mod texts;
 mod trouble;
 #[path = "it/walls.rs"]
 mod walls;
+#[path = "it/writing.rs"]
+mod writing;

@@ -6,8 +6,11 @@ use poststelle_store::sql;
 use crate::bed;
 
 /// All migrations in order.
-const SCHEMA: [&str; 2] =
-    [include_str!("../../migrations/0001_spine.sql"), include_str!("../../migrations/0002_desk.sql")];
+const SCHEMA: [&str; 3] = [
+    include_str!("../../migrations/0001_spine.sql"),
+    include_str!("../../migrations/0002_desk.sql"),
+    include_str!("../../migrations/0003_drafts.sql"),
+];
 
 #[tokio::test]
 async fn every_statement_prepares() {

@@ -61,6 +61,8 @@ struct MessagePage {
     panels: Vec<Panel>,
     notes: Vec<NoteView>,
     handles: bool,
+    /// Can it be answered?
+    incoming: bool,
 }
 
 struct Fact {
@@ -161,6 +163,7 @@ pub(crate) async fn show(
         panels,
         notes: view.notes.clone(),
         handles: view.handles,
+        incoming: view.message.direction == Direction::In,
         frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
         list: back(&wanted.von, &tenant),
         tenant: view.tenant.name.clone(),
@@ -200,7 +203,7 @@ pub(crate) async fn show(
         toggle: refresh.toggle,
         poll: refresh.poll,
         notice: match wanted.hinweis.as_str() {
-            word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk") => {
+            word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk" | "gesendet") => {
                 texts::say(&format!("notice-{word}"), &[])
             }
             _ => String::new(),

@@ -3,11 +3,14 @@
 //! for reasons come from [`poststelle_hub::texts`].
 
 pub(crate) mod desk;
+pub(crate) mod draft;
+pub(crate) mod drafts;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod resume;
 pub(crate) mod sign_in;
+pub(crate) mod upload;
 
 use askama::Template;
 use axum::extract::State;
@@ -51,6 +54,7 @@ pub(crate) struct Bar {
     pub(crate) name: String,
     pub(crate) csrf: String,
     pub(crate) reads_mail: bool,
+    pub(crate) writes: bool,
     pub(crate) is_operator: bool,
 }
 
@@ -60,6 +64,7 @@ impl Frame {
             name: crate::text::line(&p.signed.name, 80),
             csrf: p.signed.csrf.clone(),
             reads_mail: !p.signed.access.reading_tenants().is_empty(),
+            writes: !p.signed.access.writing_tenants().is_empty(),
             is_operator: p.signed.access.is_operator(),
         });
         Self {

@@ -60,6 +60,18 @@ const CASES: &[Case] = &[
     case("get", "/nachrichten/{tenant}/{id}/anhaenge.zip"),
     case("get", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen"),
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
+    Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/entwurf") },
+    case("get", "/schreiben"),
+    Case { takes: &[(At::Form("von"), Kind::Sender)], body: "form", ..case("post", "/schreiben") },
+    case("get", "/entwuerfe"),
+    // In the order in which the owner does it: each step makes a new version.
+    case("get", "/entwuerfe/{tenant}/{draft}"),
+    Case { body: "multipart", ..case("post", "/entwuerfe/{tenant}/{draft}") },
+    Case { body: "file", ..case("post", "/entwuerfe/{tenant}/{draft}/anlagen") },
+    case("get", "/entwuerfe/{tenant}/{draft}/anlagen/{part}"),
+    Case { body: "octets", ..case("put", "/entwuerfe/{tenant}/{draft}/anlagen/{part}") },
+    case("get", "/entwuerfe/{tenant}/{draft}/loeschen"),
+    Case { body: "form", ..case("post", "/entwuerfe/{tenant}/{draft}/loeschen") },
     case("get", "/betrieb"),
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
     case("get", "/hilfe"),
@@ -98,6 +110,8 @@ fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
         "delivery" => Kind::Delivery,
         "item" => Kind::Item,
         "desk" => Kind::Desk,
+        "draft" => Kind::Draft,
+        "part" => Kind::DraftPart,
         "alarm" => Kind::Alarm,
         "n" => return Err(&["1", "99"]),
         "digest" => return Err(&["0123"]),
@@ -133,12 +147,13 @@ impl World {
         let mut path = case.path.to_owned();
         let mut query = Vec::new();
         // Nobody is signed out: their session is still needed.
-        let csrf = if case.path == "/abmelden" { "falsch" } else { &caller.csrf };
+        let csrf = if case.path == "/abmelden" { "falsch".to_owned() } else { caller.csrf.clone() };
         let mut form = vec![format!("csrf={csrf}")];
         // An item as it was laid down; a delivery as it stands.
+        let version = self.version_for(case.path);
         match case.path.starts_with("/vorgaenge/") {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
-            false => form.push(format!("version={}&text=Vermerk", self.version)),
+            false => form.push(format!("version={version}&text=Vermerk")),
         }
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
@@ -162,9 +177,20 @@ impl World {
         for (name, value) in &caller.headers {
             request = request.header(*name, value);
         }
+        request = request.header("x-csrf-token", csrf.as_str()).header("upload-offset", "0");
         let (kind, body) = match case.body {
             "form" => ("application/x-www-form-urlencoded", form.join("&")),
-            "json" => ("application/json", format!("{{\"version\":{}}}", self.version)),
+            "json" => ("application/json", format!("{{\"version\":{version}}}")),
+            "file" => ("application/json", "{\"name\":\"Plan.pdf\",\"size\":5}".to_owned()),
+            "octets" => ("application/octet-stream", "12345".to_owned()),
+            "multipart" => {
+                let fields =
+                    [("csrf", csrf.as_str()), ("version", &version.to_string()), ("betreff", "Vermerk")];
+                let field = |(name, value): (&str, &str)| {
+                    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                };
+                ("multipart/form-data; boundary=b", fields.map(field).concat() + "--b--\r\n")
+            }
             "mail" => ("message/rfc822", "From: a@b.example\r\nSubject: x\r\n\r\nx\r\n".to_owned()),
             _ => {
                 return request
@@ -353,13 +379,20 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
             }
         }
         let answer = world.bed.ask(world.request(case, fixed, &places, owner)).await;
-        let good = answer.status == StatusCode::OK || answer.header("location").contains("hinweis=");
+        let good = answer.status.is_success() || answer.header("location").contains("hinweis=");
         assert!(good, "{} {}: {} {}", case.method, case.path, answer.status, answer.text());
         seen.push_str(&answer.text());
     }
-    for planted in
-        ["Zebra-Bauantrag", "Zacharias Zebra", "zebra@geheim.example", "zebra.txt", "Zebraziel", "Zoe Zebra"]
-    {
+    for planted in [
+        "Zebra-Bauantrag",
+        "Zebra-Entwurf",
+        "zebra.pdf",
+        "Zacharias Zebra",
+        "zebra@geheim.example",
+        "zebra.txt",
+        "Zebraziel",
+        "Zoe Zebra",
+    ] {
         assert!(seen.contains(planted), "{planted} is nowhere");
     }
 }

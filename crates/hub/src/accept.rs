@@ -372,7 +372,8 @@ impl Intake {
                 transport,
                 accepted_at: now,
             };
-            change.evidence.push(accepted_evidence(&message, &self.new.who, &digests));
+            // First of its chain, whatever goes along.
+            change.evidence.insert(0, accepted_evidence(&message, &self.new.who, &digests));
             change.jobs.push(NewJob {
                 id: JobId::new(hub.ids()),
                 tenant: lane.tenant,

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! Open ⇄ Sending ─► Sent
+//!   ⇅       ▲
+//!  Release ─┘   (where a second person must look)
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,9 @@ impl DraftKind {
 pub enum DraftState {
     /// Being written.
     Open,
-    /// Its author wants it sent, now or at a set time; it can be taken back until then.
+    /// Its author wants it sent; a second person must look first.
+    Release,
+    /// It is to be sent, now or at a set time; it can be taken back until then.
     Sending,
     /// It is a message.
     Sent,
@@ -55,6 +59,7 @@ impl DraftState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Release => "release",
             Self::Sending => "sending",
             Self::Sent => "sent",
         }
@@ -63,6 +68,8 @@ impl DraftState {
     /// Reads the stored word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Open, Self::Sending, Self::Sent].into_iter().find(|state| state.as_str() == word)
+        [Self::Open, Self::Release, Self::Sending, Self::Sent]
+            .into_iter()
+            .find(|state| state.as_str() == word)
     }
 }

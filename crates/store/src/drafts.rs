@@ -52,6 +52,8 @@ pub struct Draft {
     pub desk: Option<DeskId>,
     /// The message it became.
     pub message: Option<MessageId>,
+    /// The second person who released it, where one must.
+    pub released_by: Option<PrincipalId>,
     /// Begun.
     pub created_at: Timestamp,
     /// Changed last.
@@ -177,6 +179,7 @@ pub async fn apply(tx: &mut Tx, write: &DraftWrite) -> Result<(), StoreError> {
                 reason(d),
                 d.send_at,
                 d.message,
+                d.released_by,
                 d.changed_at,
                 d.tenant,
                 d.id,
@@ -242,6 +245,7 @@ fn row(d: &Draft) -> Vec<crate::Value> {
         d.send_at,
         d.desk,
         d.message,
+        d.released_by,
         d.created_at,
         d.changed_at,
         d.version
@@ -267,9 +271,10 @@ fn draft(tenant: TenantId, r: &AnyRow) -> Result<Draft, StoreError> {
         send_at: Timestamp(int(r, 12)?),
         desk: parse_opt(r, 13, "drafts.desk_id")?,
         message: parse_opt(r, 14, "drafts.message_id")?,
-        created_at: Timestamp(int(r, 15)?),
-        changed_at: Timestamp(int(r, 16)?),
-        version: int(r, 17)?,
+        released_by: parse_opt(r, 15, "drafts.released_by")?,
+        created_at: Timestamp(int(r, 16)?),
+        changed_at: Timestamp(int(r, 17)?),
+        version: int(r, 18)?,
     })
 }
 
@@ -294,6 +299,16 @@ pub async fn of(
 ) -> Result<Vec<Draft>, StoreError> {
     tx.allow(tenant)?;
     let rows = tx.all(sql::DRAFTS_OF, args![tenant, owner, limit.clamp(1, 500)]).await?;
+    rows.iter().map(|r| draft(tenant, r)).collect()
+}
+
+/// What waits in a tenant for a second person, changed last first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn to_release(tx: &mut Tx, tenant: TenantId, limit: i64) -> Result<Vec<Draft>, StoreError> {
+    tx.allow(tenant)?;
+    let rows = tx.all(sql::DRAFTS_TO_RELEASE, args![tenant, limit.clamp(1, 500)]).await?;
     rows.iter().map(|r| draft(tenant, r)).collect()
 }
 

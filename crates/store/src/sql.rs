@@ -117,6 +117,8 @@ statements! {
     TOKEN_DELETE = "DELETE FROM tokens WHERE principal_id = $1 AND name = $2";
 
     MAILBOX_INSERT = "INSERT INTO mailboxes (tenant_id, id, name, active, created_at, version) VALUES ($1, $2, $3, 1, $4, 1)";
+    MAILBOX_FOUR_EYES = "SELECT four_eyes FROM mailboxes WHERE tenant_id = $1 AND id = $2";
+    MAILBOX_SET_FOUR_EYES = "UPDATE mailboxes SET four_eyes = $1, version = version + 1 WHERE tenant_id = $2 AND id = $3";
     MAILBOXES = "SELECT id, name, active FROM mailboxes WHERE tenant_id = $1 ORDER BY name, id";
     ADDRESS_INSERT = "INSERT INTO addresses (channel, identifier, tenant_id, mailbox_id) VALUES ($1, $2, $3, $4)";
     ADDRESS_GET = "SELECT tenant_id, mailbox_id FROM addresses WHERE channel = $1 AND identifier = $2";
@@ -182,14 +184,16 @@ statements! {
         UNION SELECT desk_id FROM drafts WHERE tenant_id = $1 AND message_id = $2 AND message_id <> '' AND desk_id <> ''";
 
     DRAFT_INSERT = "INSERT INTO drafts (tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, \
-        send_at, desk_id, message_id, created_at, changed_at, version) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
-    DRAFT_GET = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, created_at, changed_at, version \
+        send_at, desk_id, message_id, released_by, created_at, changed_at, version) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    DRAFT_GET = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
         FROM drafts WHERE tenant_id = $1 AND id = $2";
-    DRAFTS_OF = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, created_at, changed_at, version \
+    DRAFTS_OF = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
         FROM drafts WHERE tenant_id = $1 AND principal_id = $2 ORDER BY changed_at DESC, id DESC LIMIT $3";
+    DRAFTS_TO_RELEASE = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+        FROM drafts WHERE tenant_id = $1 AND state = 'release' ORDER BY changed_at DESC, id DESC LIMIT $2";
     DRAFT_UPDATE = "UPDATE drafts SET recipients = $1, copies = $2, subject = $3, body = $4, state = $5, reason = $6, send_at = $7, message_id = $8, \
-        changed_at = $9, version = version + 1 WHERE tenant_id = $10 AND id = $11 AND version = $12";
+        released_by = $9, changed_at = $10, version = version + 1 WHERE tenant_id = $11 AND id = $12 AND version = $13";
     DRAFT_DELETE = "DELETE FROM drafts WHERE tenant_id = $1 AND id = $2 AND version = $3";
     DRAFT_DESK = "SELECT desk_id FROM drafts WHERE tenant_id = $1 AND message_id = $2 AND message_id <> ''";
     DRAFT_PART_INSERT = "INSERT INTO draft_parts (tenant_id, id, draft_id, name, media_type, size, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";

@@ -49,6 +49,7 @@ routes! {
     "/entwuerfe/{tenant}/{draft}/loeschen" => get pages::drafts::ask_delete, post pages::drafts::delete;
     "/entwuerfe/{tenant}/{draft}/anlagen" => post pages::upload::announce;
     "/entwuerfe/{tenant}/{draft}/anlagen/{part}" => get pages::upload::state, put pages::upload::append;
+    "/entwuerfe/{tenant}/{draft}/anlagen/{part}/datei" => get pages::upload::file;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;

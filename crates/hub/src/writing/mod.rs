@@ -115,6 +115,8 @@ pub struct DraftView {
     pub mailbox: String,
     /// The address it leaves from; empty = the box has none.
     pub address: String,
+    /// Name of its author, when somebody else looks at it to release it.
+    pub author: Option<String>,
 }
 
 /// A line of a person's list.
@@ -202,6 +204,7 @@ impl Hub {
             send_at: Timestamp(0),
             desk: None,
             message: None,
+            released_by: None,
             created_at: now,
             changed_at: now,
             version: 1,
@@ -377,17 +380,34 @@ impl Hub {
         if draft.version == version { Ok(draft) } else { Err(WriteError::Changed(Box::new(draft))) }
     }
 
-    /// A draft with its text and attachments.
+    /// A draft for its author, or for a second person who may release it.
+    async fn seen_draft(&self, access: &Access, tenant: TenantId, id: DraftId) -> Result<Draft, ViewError> {
+        if !access.writing_tenants().contains(&tenant) {
+            return Err(ViewError::NotFound);
+        }
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let draft = drafts::get(&mut tx, tenant, id).await?.ok_or(ViewError::NotFound)?;
+        let own = draft.owner == access.principal || draft.state == DraftState::Release;
+        if own && access.may_write(tenant, draft.mailbox) { Ok(draft) } else { Err(ViewError::NotFound) }
+    }
+
+    /// A draft with its text and attachments, for its author or a second person who may release it.
     ///
     /// # Errors
-    /// As [`Self::own_draft`].
+    /// [`ViewError::NotFound`] when it is not there or not for these eyes.
     pub async fn draft_view(
         &self,
         access: &Access,
         tenant: TenantId,
         id: DraftId,
     ) -> Result<DraftView, ViewError> {
-        let draft = self.own_draft(access, tenant, id).await?;
+        let draft = self.seen_draft(access, tenant, id).await?;
+        let author = if draft.owner == access.principal {
+            None
+        } else {
+            let names = self.names([draft.owner]).await?;
+            Some(names.get(&draft.owner).cloned().unwrap_or_else(|| "ein Konto".to_owned()))
+        };
         let text = self.unseal(&draft).await?;
         let name = self.tenant(tenant).await?.name.clone();
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
@@ -396,10 +416,10 @@ impl Hub {
         let mailbox = boxes.into_iter().find(|b| b.0 == draft.mailbox).map(|b| b.1).unwrap_or_default();
         tx.rollback().await?;
         let address = self.sender_address(&draft).await?.unwrap_or_default();
-        Ok(DraftView { draft, text, parts, tenant: name, mailbox, address })
+        Ok(DraftView { draft, text, parts, tenant: name, mailbox, address, author })
     }
 
-    /// What a person writes and wrote last, changed last first.
+    /// What a person writes and wrote last and what waits for them to release it, changed last first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -409,6 +429,8 @@ impl Hub {
         for tenant in self.visible_tenants(access).await?.into_iter().filter(|t| allowed.contains(&t.id)) {
             let mut tx = self.db.read(Scope::Tenant(tenant.id)).await?;
             let mut found = drafts::of(&mut tx, tenant.id, access.principal, LIST).await?;
+            let waiting = drafts::to_release(&mut tx, tenant.id, LIST).await?;
+            found.extend(waiting.into_iter().filter(|d| d.owner != access.principal));
             found.retain(|d| access.may_write(tenant.id, d.mailbox));
             let sent: Vec<MessageId> = found.iter().filter_map(|d| d.message).collect();
             let mut states = if sent.is_empty() {

@@ -4,17 +4,21 @@
 //! Guarantees: octets go sealed into the blob store as they come, never through SQL; an upload goes on where it
 //! stopped, on any node; number and size of attachments are capped before they are taken.
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use poststelle_crypto::keys::BlobKey;
 use poststelle_model::{Access, BlobId, DraftId, DraftPartId, DraftState, Part, TenantId};
-use poststelle_store::blob::BlobWriter;
+use poststelle_store::blob::{BlobReader, BlobWriter};
 use poststelle_store::drafts::{self, Draft, DraftPart, DraftWrite, Piece};
 use poststelle_store::{Scope, StoreError};
 
 use super::{PARTS_CAP, WriteError, refused};
 use crate::change::{Change, CommitError};
 use crate::channel::ChannelError;
-use crate::content::{Content, StoredContent};
+use crate::content::{Content, StoredContent, store_error};
 use crate::hub::Hub;
 use crate::view::ViewError;
 
@@ -99,6 +103,50 @@ impl Hub {
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let parts = drafts::parts(&mut tx, tenant, draft.id).await?;
         parts.into_iter().find(|p| p.id == part).ok_or(ViewError::NotFound)
+    }
+
+    /// An attachment with its octets, for those who see the draft.
+    ///
+    /// # Errors
+    /// [`ViewError::NotFound`] when it is not there, not whole or not for these eyes.
+    pub async fn attachment_octets(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        id: DraftId,
+        part: DraftPartId,
+    ) -> Result<(DraftPart, Octets<'static>), ViewError> {
+        self.seen_draft(access, tenant, id).await?;
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let parts = drafts::parts(&mut tx, tenant, id).await?;
+        let whole = |p: &DraftPart| p.id == part && p.stored == p.size;
+        let found = parts.into_iter().find(whole).ok_or(ViewError::NotFound)?;
+        let pieces = drafts::pieces(&mut tx, tenant, part).await?;
+        tx.rollback().await?;
+        let tenant_key = self.keys.tenant(&self.db, tenant).await?;
+        let mut all: VecDeque<(String, BlobKey, u64)> = VecDeque::new();
+        for piece in pieces {
+            let length = u64::try_from(piece.size).unwrap_or(0);
+            all.push_back((Piece::name(tenant, piece.id), piece.key(&tenant_key, tenant)?, length));
+        }
+        let store = Arc::clone(&self.blobs);
+        let octets = stream::try_unfold((all, None::<(BlobReader, u64)>), move |(mut left, mut open)| {
+            let store = Arc::clone(&store);
+            async move {
+                loop {
+                    if let Some((mut reader, at)) = open.take() {
+                        let octets = reader.at(at).await?;
+                        if !octets.is_empty() {
+                            let next = at + octets.len() as u64;
+                            return Ok::<_, StoreError>(Some((octets, (left, Some((reader, next))))));
+                        }
+                    }
+                    let Some((name, key, length)) = left.pop_front() else { return Ok(None) };
+                    open = Some((BlobReader::open(Arc::clone(&store), name, &key, length).await?, 0));
+                }
+            }
+        });
+        Ok((found, octets.map_err(|e| store_error(&e)).boxed()))
     }
 
     /// Adds the octets from `offset` on; gives how much is here then.

@@ -50,6 +50,8 @@ pub enum Submitted {
     Sent(MessageId),
     /// It will be, by itself.
     Waits,
+    /// When a second person has released it.
+    Asks,
 }
 
 impl Hub {
@@ -74,18 +76,36 @@ impl Hub {
             return Err(WriteError::Refused(refused("PST-DRAFT-0013")));
         }
         self.check(&draft).await?;
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let asks = tenants::four_eyes(&mut tx, tenant, draft.mailbox).await?;
+        tx.rollback().await?;
+        if asks {
+            let (state, send_at) = (DraftState::Release, at.unwrap_or_default());
+            let asking = Draft { state, send_at, changed_at: now, reason: None, ..draft };
+            let news = about(&asking, Event::Changed, json!({ "act": "ask" }));
+            self.update(asking, vec![news]).await?;
+            return Ok(Submitted::Asks);
+        }
         let send_at = at.unwrap_or(now);
         let wish = Draft { state: DraftState::Sending, send_at, changed_at: now, reason: None, ..draft };
-        let delay = if at.is_some() { send_at.since(now) } else { RESCUE };
         let body = json!({ "act": "send", "at": send_at.rfc3339() });
+        let news = about(&wish, Event::Changed, body);
+        self.submit_wish(wish, news).await
+    }
+
+    /// Commits the wish to send with its job; sends at once what is due.
+    async fn submit_wish(&self, wish: Draft, news: NewEvidence) -> Result<Submitted, WriteError> {
+        let (tenant, id, now) = (wish.tenant, wish.id, self.clock.now());
+        let later = wish.send_at > now;
+        let delay = if later { wish.send_at.since(now) } else { RESCUE };
         let change = Change {
             drafts: vec![DraftWrite::Update(wish.clone())],
-            evidence: vec![about(&wish, Event::Changed, body)],
+            evidence: vec![news],
             jobs: vec![self.send_job_for(&wish, delay)],
             ..Change::default()
         };
         self.write(change, &wish).await?;
-        if at.is_some() {
+        if later {
             return Ok(Submitted::Waits);
         }
         match self.dispatch(tenant, id).await {
@@ -99,10 +119,54 @@ impl Hub {
         }
     }
 
+    /// Releases what somebody else wrote, or gives it back to them, if it still stands as in `version`.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] for one's own; else as [`Self::send_draft`].
+    pub async fn release_draft(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        id: DraftId,
+        version: i64,
+        release: bool,
+    ) -> Result<Submitted, WriteError> {
+        let draft = self.seen_draft(access, tenant, id).await?;
+        if draft.state != DraftState::Release {
+            return Err(WriteError::NotNow(draft.state));
+        }
+        if draft.owner == access.principal {
+            return Err(WriteError::Refused(refused("PST-DRAFT-0016")));
+        }
+        if draft.version != version {
+            return Err(WriteError::Changed(Box::new(draft)));
+        }
+        let now = self.clock.now();
+        let who = Who::Principal { id: access.principal };
+        let news =
+            |act| NewEvidence::new(tenant, Subject::draft(id), Event::Changed, who, json!({ "act": act }));
+        if !release {
+            let reason = Some(refused("PST-DRAFT-0017"));
+            let back =
+                Draft { state: DraftState::Open, reason, send_at: Timestamp(0), changed_at: now, ..draft };
+            self.update(back, vec![news("give_back")]).await?;
+            return Ok(Submitted::Asks);
+        }
+        self.check(&draft).await?;
+        let released_by = Some(access.principal);
+        let send_at = draft.send_at.max(now);
+        let wish = Draft { state: DraftState::Sending, send_at, changed_at: now, released_by, ..draft };
+        self.submit_wish(wish, news("release")).await
+    }
+
     async fn already(&self, tenant: TenantId, id: DraftId) -> Result<Submitted, WriteError> {
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let draft = drafts::get(&mut tx, tenant, id).await?.ok_or(ViewError::NotFound)?;
-        Ok(draft.message.map_or(Submitted::Waits, Submitted::Sent))
+        Ok(match (draft.message, draft.state) {
+            (Some(message), _) => Submitted::Sent(message),
+            (None, DraftState::Release) => Submitted::Asks,
+            _ => Submitted::Waits,
+        })
     }
 
     /// Takes back what waits to be sent, if it still stands as in `version`.
@@ -117,14 +181,15 @@ impl Hub {
         version: i64,
     ) -> Result<Draft, WriteError> {
         let draft = self.own_draft(access, tenant, id).await?;
-        if draft.state != DraftState::Sending {
+        if !matches!(draft.state, DraftState::Sending | DraftState::Release) {
             return Err(WriteError::NotNow(draft.state));
         }
         if draft.version != version {
             return Err(WriteError::Changed(Box::new(draft)));
         }
         let changed_at = self.clock.now();
-        let open = Draft { state: DraftState::Open, send_at: Timestamp(0), changed_at, ..draft };
+        let (state, send_at) = (DraftState::Open, Timestamp(0));
+        let open = Draft { state, send_at, released_by: None, changed_at, ..draft };
         let news = about(&open, Event::Changed, json!({ "act": "withdraw" }));
         self.update(open, vec![news]).await
     }
@@ -194,7 +259,8 @@ impl Hub {
             error => return Err(error),
         };
         let changed_at = self.clock.now();
-        let open = Draft { state: DraftState::Open, reason: Some(reason.clone()), changed_at, ..draft };
+        let (state, why) = (DraftState::Open, Some(reason.clone()));
+        let open = Draft { state, reason: why, released_by: None, changed_at, ..draft };
         let body = json!({ "act": "refused", "code": reason.code.as_str(), "params": reason.params });
         let news = NewEvidence::new(tenant, Subject::draft(id), Event::Changed, Who::house("send"), body);
         self.update(open, vec![news]).await?;
@@ -322,6 +388,16 @@ impl Hub {
         if let Some(answers) = draft.answers {
             let body = json!({ "act": draft.kind.as_str(), "sent": message.to_string() });
             evidence.push(NewEvidence::new(tenant, Subject::message(answers), Event::DeskWork, who, body));
+        }
+        if let Some(second) = draft.released_by {
+            let (subject, who) = (Subject::message(message), Who::Principal { id: second });
+            evidence.push(NewEvidence::new(
+                tenant,
+                subject,
+                Event::DeskWork,
+                who,
+                json!({ "act": "release_out" }),
+            ));
         }
         let drafts = vec![DraftWrite::Update(sent), DraftWrite::Clear(tenant, draft.id)];
         intake.along(Change { drafts, evidence, ..Change::default() });

@@ -121,7 +121,7 @@ pub(super) const SHARED: &[Table] = &[
 /// What is the tenant's alone.
 pub(super) const OWN: &[Table] = tables! {
     "mandates" [Text("administration_id"), Int("valid_from")] "tenant_id, administration_id, valid_from, valid_until";
-    "mailboxes" [Text("id")] "tenant_id, id, name, active, created_at, version";
+    "mailboxes" [Text("id")] "tenant_id, id, name, active, created_at, version, four_eyes";
     "desk_tenants" [Text("desk_id")] "tenant_id, desk_id";
     "connectors" [Text("id")] "tenant_id, id, kind, name, config, wrapped_secret, active, version";
     "rules" [Text("id")] "tenant_id, id, position, name, condition, actions, active, version";
@@ -134,7 +134,7 @@ pub(super) const OWN: &[Table] = tables! {
     "receipts" [Text("id")] "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at";
     "desk_items" [Text("delivery_id")] "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before";
     "notes" [Text("id")] "tenant_id, id, message_id, principal_id, text, created_at";
-    "drafts" [Text("id")] "tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, created_at, changed_at, version";
+    "drafts" [Text("id")] "tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version";
     "draft_parts" [Text("id")] "tenant_id, id, draft_id, name, media_type, size, created_at";
     "draft_pieces" [Text("id")] "tenant_id, id, part_id, start_at, size, sha256, wrapped";
     "evidence" [Text("subject"), Int("n")] "tenant_id, subject, n, event, at, who, envelope, body, hash, pos";

@@ -6,7 +6,7 @@ use poststelle_model::{
     TenantId, Timestamp,
 };
 use poststelle_store::drafts::{self, Draft, DraftPart, DraftWrite, Piece};
-use poststelle_store::{Scope, StoreError, desk};
+use poststelle_store::{Scope, StoreError, desk, tenants};
 
 use crate::bed::{self, THEN, TestIds};
 
@@ -29,6 +29,7 @@ pub fn example(tenant: TenantId, mailbox: MailboxId, owner: PrincipalId) -> Draf
         send_at: Timestamp(0),
         desk: None,
         message: None,
+        released_by: None,
         created_at: THEN,
         changed_at: THEN,
         version: 1,
@@ -80,6 +81,16 @@ async fn of_two_windows_one_is_told() {
         assert_eq!(drafts::desk_of(&mut tx, tenant, message).await.unwrap(), Some(desk_id));
         assert_eq!(desk::desks_of(&mut tx, tenant, message).await.unwrap(), [desk_id], "{}", bed.name);
         drafts::apply(&mut tx, &DraftWrite::Delete(tenant, first.id, 2)).await.unwrap();
+        // What a second person must see, and only that.
+        let other = example(tenant, mailbox, me);
+        let asks = Draft { state: DraftState::Release, released_by: None, ..example(tenant, mailbox, me) };
+        for draft in [&other, &asks] {
+            drafts::apply(&mut tx, &DraftWrite::Insert(draft.clone())).await.unwrap();
+        }
+        assert_eq!(drafts::to_release(&mut tx, tenant, 10).await.unwrap(), [asks], "{}", bed.name);
+        assert!(!tenants::four_eyes(&mut tx, tenant, mailbox).await.unwrap());
+        tenants::set_four_eyes(&mut tx, tenant, mailbox, true).await.unwrap();
+        assert!(tenants::four_eyes(&mut tx, tenant, mailbox).await.unwrap());
         assert!(drafts::get(&mut tx, tenant, first.id).await.unwrap().is_none());
         tx.commit().await.unwrap();
     }

@@ -45,8 +45,10 @@ struct DraftPage {
     code: String,
     /// Somebody else's state is stored.
     conflict: bool,
-    /// Waits to be sent then.
+    /// What it waits for, in a sentence.
     waits: Option<String>,
+    /// Who wrote it, when somebody else is to release it.
+    author: Option<String>,
     answered: String,
     text_cap: usize,
     soonest: String,
@@ -78,7 +80,7 @@ pub(crate) async fn show(
 }
 
 fn template(web: &Web, person: &Person, view: DraftView) -> DraftPage {
-    let DraftView { draft, text, parts, tenant, mailbox, address } = view;
+    let DraftView { draft, text, parts, tenant, mailbox, address, author } = view;
     let title = match draft.kind {
         DraftKind::New => "Neue Nachricht",
         DraftKind::Reply => "Antwort",
@@ -109,7 +111,18 @@ fn template(web: &Web, person: &Person, view: DraftView) -> DraftPage {
         refusal: draft.reason.as_ref().map(texts::sentence).unwrap_or_default(),
         code: draft.reason.as_ref().map(|r| r.code.as_str().to_owned()).unwrap_or_default(),
         conflict: false,
-        waits: (draft.state == DraftState::Sending).then(|| when(draft.send_at)),
+        waits: match draft.state {
+            DraftState::Sending => Some(format!("Die Nachricht wird am {} gesendet.", when(draft.send_at))),
+            DraftState::Release if draft.send_at > Timestamp(0) => Some(format!(
+                "Eine zweite Person muss die Nachricht freigeben; gesendet wird sie am {}.",
+                when(draft.send_at)
+            )),
+            DraftState::Release => {
+                Some("Eine zweite Person muss die Nachricht freigeben, dann wird sie gesendet.".to_owned())
+            }
+            DraftState::Open | DraftState::Sent => None,
+        },
+        author: author.map(|a| text::line(&a, 80)),
         answered: draft.answers.map(|m| format!("/nachrichten/{}/{m}", draft.tenant)).unwrap_or_default(),
         text_cap: TEXT_CAP,
         soonest: web.now().plus(std::time::Duration::from_secs(300)).in_berlin("%Y-%m-%dT%H:%M"),
@@ -124,6 +137,7 @@ enum Step {
     Detach(DraftPartId),
     Send(Option<Timestamp>),
     Withdraw,
+    Release(bool),
 }
 
 /// What came with the form.
@@ -181,6 +195,12 @@ pub(crate) async fn submit(
         Ok(Done::Sent(Submitted::Waits)) => {
             return Ok(Redirect::to(&format!("/entwuerfe/{tenant}/{id}?hinweis=wartet")).into_response());
         }
+        Ok(Done::Sent(Submitted::Asks)) => {
+            return Ok(Redirect::to(&format!("/entwuerfe/{tenant}/{id}?hinweis=freigabe")).into_response());
+        }
+        Ok(Done::GivenBack) => {
+            return Ok(Redirect::to("/entwuerfe?hinweis=zurueckgegeben").into_response());
+        }
         Ok(Done::Sent(Submitted::Sent(message))) => {
             let there = format!("/nachrichten/{tenant}/{message}?hinweis=gesendet");
             return Ok(Redirect::to(&there).into_response());
@@ -227,6 +247,7 @@ impl<E: Into<WriteError>> From<E> for Failed {
 enum Done {
     Saved(i64, &'static str),
     Sent(Submitted),
+    GivenBack,
 }
 
 async fn work(
@@ -273,6 +294,10 @@ async fn work(
         let draft = hub.withdraw_draft(access, tenant, id, form.version.unwrap_or(0)).await?;
         return Ok(Done::Saved(draft.version, "zurueckgeholt"));
     }
+    if let Step::Release(release) = step {
+        let done = hub.release_draft(access, tenant, id, form.version.unwrap_or(0), release).await?;
+        return Ok(if release { Done::Sent(done) } else { Done::GivenBack });
+    }
     let version = match saved {
         Some(version) => version,
         None => save(web, person, tenant, id, form).await?,
@@ -297,6 +322,8 @@ fn step(form: &Form) -> Result<Step, Refusal> {
         // What is no time is refused as one that is not ahead.
         ("spaeter", _) => Step::Send(Some(Timestamp::parse_local(&form.at).unwrap_or(Timestamp(0)))),
         ("zurueckholen", _) => Step::Withdraw,
+        ("freigeben", _) => Step::Release(true),
+        ("zurueckgeben", _) => Step::Release(false),
         _ => return Err(Refusal::of_status(StatusCode::BAD_REQUEST)),
     })
 }

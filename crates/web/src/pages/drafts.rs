@@ -70,9 +70,8 @@ pub(crate) struct Asked {
 /// The sentence of a notice in the address.
 pub(crate) fn notice(word: &str) -> String {
     match word {
-        "angelegt" | "gespeichert" | "angehaengt" | "entfernt" | "wartet" | "zurueckgeholt" | "geloescht" => {
-            texts::say(&format!("notice-{word}"), &[])
-        }
+        "angelegt" | "gespeichert" | "angehaengt" | "entfernt" | "wartet" | "zurueckgeholt" | "geloescht"
+        | "freigabe" | "zurueckgegeben" => texts::say(&format!("notice-{word}"), &[]),
         _ => String::new(),
     }
 }
@@ -90,6 +89,7 @@ fn row(line: &DraftLine) -> Row {
     let (state, colour) = match (draft.state, &draft.reason) {
         (DraftState::Open, None) => ("Entwurf".to_owned(), "info"),
         (DraftState::Open, Some(_)) => ("nicht gesendet".to_owned(), "danger"),
+        (DraftState::Release, _) => ("wartet auf Freigabe".to_owned(), "warning"),
         (DraftState::Sending, _) => ("wartet auf den Versand".to_owned(), "warning"),
         (DraftState::Sent, _) => standing(line.processed, &line.states),
     };
@@ -118,30 +118,45 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let all = web.hub().drafts_of(&person.signed.access).await?;
-    let lines = |state| all.iter().filter(|l| l.draft.state == state).map(row).collect::<Vec<_>>();
-    let lists = vec![
+    let me = person.signed.access.principal;
+    let lines = |which: &[DraftState]| {
+        let own = all.iter().filter(|l| l.draft.owner == me && which.contains(&l.draft.state));
+        own.map(row).collect::<Vec<_>>()
+    };
+    let mut lists = Vec::new();
+    let others: Vec<Row> = all.iter().filter(|l| l.draft.owner != me).map(row).collect();
+    if !others.is_empty() {
+        lists.push(List {
+            id: "freigabe",
+            title: "Von Ihnen freizugeben",
+            empty: "",
+            when: "Geändert",
+            lines: others,
+        });
+    }
+    lists.extend([
         List {
             id: "entwuerfe",
             title: "Entwürfe",
             empty: "Sie haben keinen Entwurf.",
             when: "Geändert",
-            lines: lines(DraftState::Open),
+            lines: lines(&[DraftState::Open]),
         },
         List {
             id: "wartend",
             title: "Wartet auf den Versand",
             empty: "Es wartet nichts auf den Versand.",
-            when: "Wird gesendet",
-            lines: lines(DraftState::Sending),
+            when: "Zeitpunkt",
+            lines: lines(&[DraftState::Release, DraftState::Sending]),
         },
         List {
             id: "gesendet",
             title: "Gesendet",
             empty: "Sie haben von hier noch nichts gesendet.",
             when: "Gesendet",
-            lines: lines(DraftState::Sent),
+            lines: lines(&[DraftState::Sent]),
         },
-    ];
+    ]);
     let frame = Frame::new("Schreiben", "/entwuerfe", Some(&person));
     Ok(page(StatusCode::OK, &DraftsPage { frame, notice: notice(&asked.hinweis), lists }))
 }

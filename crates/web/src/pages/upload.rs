@@ -22,6 +22,7 @@ use super::drafts::{DraftPath, ids};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::web::Web;
+use crate::{download, text};
 
 /// Longest silence of a browser within a file.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -109,6 +110,19 @@ pub(crate) async fn state(
     let (tenant, id) = ids(&tenant, &draft)?;
     let part: DraftPartId = part.parse().map_err(|_| Refusal::not_found())?;
     Ok(far(path, &web.hub().attachment(&person.signed.access, tenant, id, part).await?))
+}
+
+/// `GET /entwuerfe/{tenant}/{draft}/anlagen/{part}/datei`: its octets, as a file to save.
+pub(crate) async fn file(
+    State(web): State<Web>,
+    person: Person,
+    Path((tenant, draft, part)): PartPath,
+) -> Result<Response, Refusal> {
+    let (tenant, id) = ids(&tenant, &draft)?;
+    let part: DraftPartId = part.parse().map_err(|_| Refusal::not_found())?;
+    let (part, octets) = web.hub().attachment_octets(&person.signed.access, tenant, id, part).await?;
+    let name = text::line(&part.name, 255);
+    Ok(download::file(download::body(octets), "application/octet-stream", &name, Some(part.size)))
 }
 
 /// `PUT /entwuerfe/{tenant}/{draft}/anlagen/{part}`: the octets from `Upload-Offset` on.

@@ -70,6 +70,7 @@ const CASES: &[Case] = &[
     Case { body: "file", ..case("post", "/entwuerfe/{tenant}/{draft}/anlagen") },
     case("get", "/entwuerfe/{tenant}/{draft}/anlagen/{part}"),
     Case { body: "octets", ..case("put", "/entwuerfe/{tenant}/{draft}/anlagen/{part}") },
+    case("get", "/entwuerfe/{tenant}/{draft}/anlagen/{part}/datei"),
     case("get", "/entwuerfe/{tenant}/{draft}/loeschen"),
     Case { body: "form", ..case("post", "/entwuerfe/{tenant}/{draft}/loeschen") },
     case("get", "/betrieb"),

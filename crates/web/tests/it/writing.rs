@@ -631,9 +631,77 @@ async fn what_failed_comes_back_to_the_desk_it_was_written_from() {
     assert_eq!(item.unwrap().desk, desk, "not the clearing desk");
     // Said in words, not by colour alone: on the desk, in the list of what was sent, on the page.
     let list = bed.see(&format!("/arbeit/{desk}"), &benno.cookie).await.text();
-    assert!(list.contains("Bescheid"), "{list}");
+    assert!(list.contains("Bescheid") && list.contains("Versand: bitte prüfen"), "{list}");
     let list = bed.see("/entwuerfe", &benno.cookie).await.text();
     assert!(list.contains("kern-badge--danger") && list.contains("abgelehnt"), "{list}");
     let page = bed.see(&format!("/nachrichten/{tenant}/{id}"), &benno.cookie).await;
     assert!(page.status == StatusCode::OK && page.text().contains("abgelehnt"), "{}", page.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_eyes_see_what_leaves() {
+    let bed = Bed::new().await;
+    let ada = Writer::of(&bed, &bed.a).await;
+    let tenant = bed.a.tenant;
+    let by = who();
+    let mut edit = bed.hub.edit(&by).await.unwrap();
+    edit.set_four_eyes(tenant, bed.a.mailbox, true).await.unwrap();
+    edit.commit().await.unwrap();
+    let colleague = person(&bed.hub, "bea", "Bea Buche", Some(bed.a.administration)).await;
+    let place = Place::Tenant { tenant };
+    bed.hub.grant(colleague, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
+    let (cookie, csrf) = bed.session(colleague).await;
+    let bea = Writer { id: colleague, cookie, csrf };
+    let far = Writer::of(&bed, &bed.b).await;
+    let question = bed.mail(&bed.a, MAIL).await;
+    let draft = ada.begins(&bed, tenant, question, "antwort").await;
+    let send = async |version: &str| {
+        let fields = [
+            ("version", version),
+            ("an", "erna@aussen.example"),
+            ("betreff", "Bescheid"),
+            ("text", "Ja"),
+            ("schritt", "senden"),
+        ];
+        ada.posts(&bed, &draft, &fields, &[("Plan.pdf", b"Plan")]).await
+    };
+    let step = async |writer: &Writer, step: &str| {
+        let html = bed.see(&draft, &writer.cookie).await.text();
+        let version =
+            if html.contains("name=\"version\"") { field(&html, "version").to_owned() } else { "1".into() };
+        writer.posts(&bed, &draft, &[("version", &version), ("schritt", step)], &[]).await
+    };
+    let asks = send("1").await;
+    assert_eq!(asks.header("location"), format!("{draft}?hinweis=freigabe"), "{}", asks.text());
+    assert_eq!(messages_of(&bed, tenant).await.len(), 1, "nothing leaves yet");
+    // Not by oneself, not by others.
+    let own = step(&ada, "freigeben").await;
+    assert!(own.text().contains("PST-DRAFT-0016"), "{}", own.text());
+    assert_eq!(step(&far, "freigeben").await.status, StatusCode::NOT_FOUND);
+    assert!(!bed.see("/entwuerfe", &far.cookie).await.text().contains("Bescheid"));
+    // The second person sees all of it, and gives it back or lets it go.
+    let list = bed.see("/entwuerfe", &bea.cookie).await.text();
+    assert!(list.contains("Von Ihnen freizugeben") && list.contains("Bescheid"), "{list}");
+    let html = bed.see(&draft, &bea.cookie).await.text();
+    assert!(html.contains("Geschrieben von Karla Klerk") && html.contains("Plan.pdf"), "{html}");
+    let file =
+        html.split("href=\"").filter_map(|p| p.split('"').next()).find(|h| h.ends_with("/datei")).unwrap();
+    assert_eq!(bed.see(file, &bea.cookie).await.octets, b"Plan");
+    assert_eq!(step(&bea, "zurueckgeben").await.header("location"), "/entwuerfe?hinweis=zurueckgegeben");
+    assert_eq!(bed.see(&draft, &bea.cookie).await.status, StatusCode::NOT_FOUND, "it is its author's again");
+    let html = bed.see(&draft, &ada.cookie).await.text();
+    assert!(html.contains("PST-DRAFT-0017"), "{html}");
+    let version = field(&html, "version").to_owned();
+    send(&version).await;
+    // Its author can take it back as long as nobody released it.
+    let back = step(&ada, "zurueckholen").await;
+    assert_eq!(back.header("location"), format!("{draft}?hinweis=zurueckgeholt"), "{}", back.text());
+    let version = field(&bed.see(&draft, &ada.cookie).await.text(), "version").to_owned();
+    send(&version).await;
+    let id = message_of(&step(&bea, "freigeben").await);
+    bed.processed(tenant, id).await;
+    let html = bed.see(&format!("/nachrichten/{tenant}/{id}"), &ada.cookie).await.text();
+    assert!(html.contains("Bea Buche hat die Nachricht zum Versand freigegeben"), "{html}");
+    let view = bed.hub.message_view_unchecked(tenant, id).await.unwrap();
+    assert_eq!(view.timeline[0].who, "Karla Klerk", "the author hands it in");
 }

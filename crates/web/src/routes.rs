@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{intake, log, read, resume, status};
+use crate::api::{drafts, intake, log, read, resume, status};
 use crate::web::Web;
 use crate::{assets, download, pages, probe};
 
@@ -63,6 +63,12 @@ routes! {
     "/api/v1/messages/{tenant}/{id}/original" => get download::api_original;
     "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
     "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
+    "/api/v1/drafts" => get drafts::list, post drafts::begin;
+    "/api/v1/drafts/{tenant}/{draft}" => get drafts::one, put drafts::save, delete drafts::delete;
+    "/api/v1/drafts/{tenant}/{draft}/parts" => post drafts::attach;
+    "/api/v1/drafts/{tenant}/{draft}/parts/{part}" => delete drafts::detach;
+    "/api/v1/drafts/{tenant}/{draft}/send" => post drafts::send;
+    "/api/v1/drafts/{tenant}/{draft}/withdraw" => post drafts::withdraw;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

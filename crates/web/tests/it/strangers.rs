@@ -37,6 +37,9 @@ pub enum Kind {
     Draft,
     /// An attachment of a draft.
     DraftPart,
+    /// The same of a client.
+    ApiDraft,
+    ApiDraftPart,
     /// A box to write from, with its tenant.
     Sender,
     /// A page begins after this message.
@@ -142,6 +145,21 @@ impl World {
         }
     }
 
+    /// What a JSON body says beside the places.
+    pub fn members_for(&self, path: &str) -> Vec<String> {
+        let later = "\"at\":\"2026-12-24T12:00:00Z\"".to_owned();
+        let subject = "\"recipients\":\"zebra@aussen.example\",\"subject\":\"Bescheid\"".to_owned();
+        let version = |n: i64| format!("\"version\":{n}");
+        // Saved, attached, detached, sent later, taken back.
+        match path.strip_prefix("/api/v1/drafts/{tenant}/{draft}") {
+            Some("") => vec![version(self.draft_version), subject],
+            Some("/send") => vec![version(self.draft_version + 3), later],
+            Some("/withdraw") => vec![version(self.draft_version + 4)],
+            _ if path == "/api/v1/drafts" => Vec::new(),
+            _ => vec![version(self.version)],
+        }
+    }
+
     pub async fn new() -> Self {
         let bed = Bed::new().await;
         let (a, b) = (&bed.a, &bed.b);
@@ -237,14 +255,20 @@ impl World {
         for (name, id) in somebody {
             callers.push(signed_in(&bed, name, id).await);
         }
+        let handles =
+            hub.add_principal("zebra-handelt", "Zebra", "service", None, None, &who()).await.unwrap();
+        hub.grant(handles, Grant { role: Role::TenantAdmin, place: place_b }, &who()).await.unwrap();
+        let token =
+            hub.create_token(handles, b.tenant, "t", Duration::from_secs(86_400), &who()).await.unwrap();
         let owners = [
             signed_in(&bed, "their own administrator", worker).await,
-            client("their own client", &service(hub, b.tenant, "zebra-handelt", Role::TenantAdmin).await),
+            client("their own client", token.reveal()),
         ];
         let own_box = a.mailbox.to_string();
         hub.add_address(a.tenant, a.mailbox, ChannelKind::Mail, "post@adorf.example", &who()).await.unwrap();
         let (own_draft, _, own_part) = plant_draft(&bed, a, a.clerk, "Eigen").await;
         let (draft, draft_version, part) = plant_draft(&bed, b, worker, "Zebra").await;
+        let (api_draft, _, api_part) = plant_draft(&bed, b, handles, "Zebra").await;
         let sender = |side: &Side| format!("{}/{}", side.tenant, side.mailbox);
         let values = BTreeMap::from([
             ("Tenant", [a.tenant.to_string(), b.tenant.to_string(), nobodys(b.tenant)]),
@@ -256,6 +280,8 @@ impl World {
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
             ("Draft", [own_draft.to_string(), draft.to_string(), nobodys(draft)]),
             ("DraftPart", [own_part.to_string(), part.to_string(), nobodys(part)]),
+            ("ApiDraft", [own_draft.to_string(), api_draft.to_string(), nobodys(api_draft)]),
+            ("ApiDraftPart", [own_part.to_string(), api_part.to_string(), nobodys(api_part)]),
             ("Sender", [sender(a), sender(b), format!("{}/{}", nobodys(b.tenant), nobodys(b.mailbox))]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
@@ -277,6 +303,8 @@ impl World {
             alarm.to_string(),
             draft.to_string(),
             part.to_string(),
+            api_draft.to_string(),
+            api_part.to_string(),
         ];
         Self { callers, owners, values, version: delivery.version, draft_version, ids: ids.to_vec(), bed }
     }

@@ -23,6 +23,7 @@ enum At {
     Query(&'static str),
     Header(&'static str),
     Form(&'static str),
+    Json(&'static str),
 }
 
 /// One route and what it takes beside its path.
@@ -97,6 +98,20 @@ const CASES: &[Case] = &[
     case("get", "/api/v1/messages/{tenant}/{id}/original"),
     case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}"),
     Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume") },
+    case("get", "/api/v1/drafts"),
+    Case {
+        takes: &[(At::Json("tenant"), Kind::Tenant), (At::Json("mailbox"), Kind::Mailbox)],
+        body: "json",
+        ..case("post", "/api/v1/drafts")
+    },
+    // Again in the order in which an owner does it.
+    case("get", "/api/v1/drafts/{tenant}/{draft}"),
+    Case { body: "json", ..case("put", "/api/v1/drafts/{tenant}/{draft}") },
+    Case { body: "octets", ..case("post", "/api/v1/drafts/{tenant}/{draft}/parts") },
+    case("delete", "/api/v1/drafts/{tenant}/{draft}/parts/{part}"),
+    Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/send") },
+    Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/withdraw") },
+    case("delete", "/api/v1/drafts/{tenant}/{draft}"),
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -104,8 +119,10 @@ const CASES: &[Case] = &[
 ];
 
 /// What a path parameter takes; `None` = nothing of a tenant, and these values are tried.
-fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
+fn of_parameter(path: &str, name: &str) -> Result<Kind, &'static [&'static str]> {
     Ok(match name {
+        "draft" if path.starts_with("/api/") => Kind::ApiDraft,
+        "part" if path.starts_with("/api/") => Kind::ApiDraftPart,
         "tenant" => Kind::Tenant,
         "id" => Kind::Message,
         "delivery" => Kind::Delivery,
@@ -147,6 +164,10 @@ impl World {
         let encode = |text: &str| text.replace('&', "%26").replace(' ', "%20");
         let mut path = case.path.to_owned();
         let mut query = Vec::new();
+        if case.method == "delete" {
+            query.push(format!("version={}", self.draft_version + 5));
+        }
+        let mut members = self.members_for(case.path);
         // Nobody is signed out: their session is still needed.
         let csrf = if case.path == "/abmelden" { "falsch".to_owned() } else { caller.csrf.clone() };
         let mut form = vec![format!("csrf={csrf}")];
@@ -167,6 +188,7 @@ impl World {
                 At::Query(name) => query.push(format!("{name}={}", encode(value))),
                 At::Header(name) => request = request.header(*name, value),
                 At::Form(name) => form.push(format!("{name}={}", encode(value))),
+                At::Json(name) => members.push(format!("\"{name}\":\"{value}\"")),
             }
         }
         for name in parameters(case.path) {
@@ -181,7 +203,7 @@ impl World {
         request = request.header("x-csrf-token", csrf.as_str()).header("upload-offset", "0");
         let (kind, body) = match case.body {
             "form" => ("application/x-www-form-urlencoded", form.join("&")),
-            "json" => ("application/json", format!("{{\"version\":{version}}}")),
+            "json" => ("application/json", format!("{{{}}}", members.join(","))),
             "file" => ("application/json", "{\"name\":\"Plan.pdf\",\"size\":5}".to_owned()),
             "octets" => ("application/octet-stream", "12345".to_owned()),
             "multipart" => {
@@ -293,7 +315,7 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
         let mut places: Vec<(At, Kind)> = Vec::new();
         let mut fixed: &[&str] = &[""];
         for name in parameters(case.path) {
-            match of_parameter(name) {
+            match of_parameter(case.path, name) {
                 Ok(kind) => places.push((At::Path(name), kind)),
                 Err(values) => fixed = values,
             }
@@ -374,7 +396,7 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
         let mut fixed = "1";
         let mut places = Vec::new();
         for name in parameters(case.path) {
-            match of_parameter(name) {
+            match of_parameter(case.path, name) {
                 Ok(kind) => places.push((At::Path(name), kind, 1)),
                 Err(values) => fixed = values[0],
             }

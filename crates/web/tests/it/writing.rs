@@ -705,3 +705,69 @@ async fn four_eyes_see_what_leaves() {
     let view = bed.hub.message_view_unchecked(tenant, id).await.unwrap();
     assert_eq!(view.timeline[0].who, "Karla Klerk", "the author hands it in");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_writes_too() {
+    let bed = Bed::new().await;
+    Writer::of(&bed, &bed.a).await;
+    let tenant = bed.a.tenant;
+    let token = crate::bed::service(&bed.hub, tenant, "schreibt", Role::Clerk).await;
+    let ask = async |method: &str, path: &str, body: serde_json::Value| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1/drafts{path}"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        bed.ask(request).await
+    };
+    use serde_json::json;
+    let question = bed.mail(&bed.a, MAIL).await;
+    let bad =
+        ask("POST", "", json!({ "tenant": tenant, "mailbox": bed.a.mailbox, "reply_to": question })).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    let begun = ask("POST", "", json!({ "tenant": tenant, "reply_to": question })).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
+    let path = format!("/{tenant}/{}", begun.json()["id"].as_str().unwrap());
+    assert_eq!(begun.header("location"), format!("/api/v1/drafts{path}"));
+    let text = "ü".repeat(30_000);
+    let said = json!({ "version": 1, "recipients": "erna@aussen.example", "subject": "AW", "text": text });
+    let saved = ask("PUT", &path, said.clone()).await.json();
+    assert_eq!((&saved["version"], &saved["kind"]), (&json!(2), &json!("reply")));
+    let late = ask("PUT", &path, json!({ "version": 1, "text": "x" })).await;
+    assert_eq!((late.status, &late.json()["code"]), (StatusCode::CONFLICT, &json!("PST-DRAFT-0001")));
+    let request = Request::post(format!("/api/v1/drafts{path}/parts"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/pdf")
+        .header("x-poststelle-name", "Plan%20M%C3%BCller.pdf")
+        .body(Body::from(octets(2000)))
+        .unwrap();
+    assert_eq!(bed.ask(request).await.json()["version"], 3);
+    let whole = ask("GET", &path, json!({})).await.json();
+    assert_eq!(whole["text"], json!(text));
+    assert_eq!(
+        (&whole["parts"][0]["name"], &whole["from"]),
+        (&json!("Plan Müller.pdf"), &json!("post@adorf.example"))
+    );
+    let early =
+        ask("POST", &format!("{path}/send"), json!({ "version": 3, "at": "2020-01-01T00:00:00Z" })).await;
+    assert_eq!(early.json()["code"], "PST-DRAFT-0013");
+    let later = json!({ "version": 3, "at": "2026-03-03T08:00:00Z" });
+    assert_eq!(ask("POST", &format!("{path}/send"), later).await.json()["state"], "sending");
+    let back = ask("POST", &format!("{path}/withdraw"), json!({ "version": 4 })).await.json();
+    assert_eq!((&back["state"], &back["version"]), (&json!("open"), &json!(5)));
+    let sent = ask("POST", &format!("{path}/send"), json!({ "version": 5 })).await.json();
+    assert_eq!(sent["state"], "sent");
+    assert_eq!(ask("POST", &format!("{path}/send"), json!({ "version": 5 })).await.json(), sent, "once");
+    let list = ask("GET", "", json!({})).await.json();
+    assert_eq!(list["drafts"][0]["message"], sent["message"]);
+    assert_eq!(messages_of(&bed, tenant).await.len(), 2);
+    // A client that reads only cannot begin one.
+    let request = Request::post("/api/v1/drafts")
+        .header("authorization", format!("Bearer {}", bed.a.reader))
+        .header("content-type", "application/json")
+        .body(Body::from(json!({ "tenant": tenant, "reply_to": question }).to_string()))
+        .unwrap();
+    assert_eq!(bed.ask(request).await.status, StatusCode::FORBIDDEN);
+}

@@ -64,7 +64,8 @@
       leaving = released = true;
       // Files are uploaded already.
       picker.disabled = true;
-      form.requestSubmit(button || undefined);
+      // Not within the event: there a second submission is ignored.
+      window.setTimeout(() => form.requestSubmit(button || undefined), 0);
     });
   });
 

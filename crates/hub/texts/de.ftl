@@ -244,6 +244,7 @@ desk-did-wait = { $who } hat die Nachricht bis { $until } zurückgestellt; zust�
 desk-did-finish = { $who } hat die Nachricht erledigt.
 desk-did-reopen = { $who } hat die Nachricht wieder aufgenommen.
 desk-did-undo = { $who } hat den letzten eigenen Schritt rückgängig gemacht.
+written-here = Von { $who } geschrieben und zum Versand gegeben; geht aus von { $sender }.
 desk-did-reply = { $who } hat geantwortet.
 desk-did-forward = { $who } hat die Nachricht weitergeleitet.
 desk-did-release_out = { $who } hat die Nachricht zum Versand freigegeben (Vier-Augen-Prinzip).

@@ -287,7 +287,7 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, id: DraftId) -> Result<Option<Dr
     tx.one(sql::DRAFT_GET, args![tenant, id]).await?.map(|r| draft(tenant, &r)).transpose()
 }
 
-/// What somebody wrote for a tenant, changed last first.
+/// What somebody wrote for a tenant, changed last first; without the texts.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -302,7 +302,7 @@ pub async fn of(
     rows.iter().map(|r| draft(tenant, r)).collect()
 }
 
-/// What waits in a tenant for a second person, changed last first.
+/// What waits in a tenant for a second person, changed last first; without the texts.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -188,9 +188,10 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     DRAFT_GET = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
         FROM drafts WHERE tenant_id = $1 AND id = $2";
-    DRAFTS_OF = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+    /// For lists: without the texts.
+    DRAFTS_OF = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, '', state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
         FROM drafts WHERE tenant_id = $1 AND principal_id = $2 ORDER BY changed_at DESC, id DESC LIMIT $3";
-    DRAFTS_TO_RELEASE = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+    DRAFTS_TO_RELEASE = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, '', state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
         FROM drafts WHERE tenant_id = $1 AND state = 'release' ORDER BY changed_at DESC, id DESC LIMIT $2";
     DRAFT_UPDATE = "UPDATE drafts SET recipients = $1, copies = $2, subject = $3, body = $4, state = $5, reason = $6, send_at = $7, message_id = $8, \
         released_by = $9, changed_at = $10, version = version + 1 WHERE tenant_id = $11 AND id = $12 AND version = $13";

@@ -87,7 +87,8 @@ async fn of_two_windows_one_is_told() {
         for draft in [&other, &asks] {
             drafts::apply(&mut tx, &DraftWrite::Insert(draft.clone())).await.unwrap();
         }
-        assert_eq!(drafts::to_release(&mut tx, tenant, 10).await.unwrap(), [asks], "{}", bed.name);
+        let listed = Draft { body: String::new(), ..asks };
+        assert_eq!(drafts::to_release(&mut tx, tenant, 10).await.unwrap(), [listed], "{}", bed.name);
         assert!(!tenants::four_eyes(&mut tx, tenant, mailbox).await.unwrap());
         tenants::set_four_eyes(&mut tx, tenant, mailbox, true).await.unwrap();
         assert!(tenants::four_eyes(&mut tx, tenant, mailbox).await.unwrap());

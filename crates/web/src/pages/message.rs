@@ -242,7 +242,7 @@ fn facts(view: &MessageView) -> Vec<Fact> {
     if let Some(inspection) = &view.inspection {
         let sender = text::sender(&inspection.sender_name, &inspection.sender_address);
         let sender = if sender.is_empty() { "nicht angegeben".to_owned() } else { sender };
-        facts.push(fact("Absender (eigene Angabe, nicht geprüft)", sender));
+        facts.push(fact(if out { "Absender" } else { "Absender (eigene Angabe, nicht geprüft)" }, sender));
         if !inspection.recipients.is_empty() {
             facts.push(fact("Empfänger", text::line(&inspection.recipients, 1000)));
         }

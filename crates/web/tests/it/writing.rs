@@ -704,6 +704,7 @@ async fn four_eyes_see_what_leaves() {
     assert!(html.contains("Bea Buche hat die Nachricht zum Versand freigegeben"), "{html}");
     let view = bed.hub.message_view_unchecked(tenant, id).await.unwrap();
     assert_eq!(view.timeline[0].who, "Karla Klerk", "the author hands it in");
+    assert!(view.timeline[0].text.contains("geht aus von post@adorf.example"), "{}", view.timeline[0].text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

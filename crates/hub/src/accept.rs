@@ -180,6 +180,7 @@ pub struct Intake {
     cap: u64,
     seen: u64,
     refused: Option<&'static str>,
+    along: Change,
     _budget: OwnedSemaphorePermit,
 }
 
@@ -236,7 +237,7 @@ impl Hub {
             let span = trace::accept(&new, tenant, message);
             lanes.push(Lane { tenant, message, blob, wrapped, writer, span });
         }
-        Ok(Intake { new, lanes, cap, seen: 0, refused: None, _budget: budget })
+        Ok(Intake { new, lanes, cap, seen: 0, refused: None, along: Change::default(), _budget: budget })
     }
 
     async fn budget_share(&self, share: u32, wait: Duration) -> Result<OwnedSemaphorePermit, AcceptError> {
@@ -272,6 +273,11 @@ impl Intake {
     /// Ids the messages will have.
     pub fn ids(&self) -> impl Iterator<Item = (TenantId, MessageId)> + '_ {
         self.lanes.iter().map(|l| (l.tenant, l.message))
+    }
+
+    /// Commits this with the messages; nothing of it when they were here already.
+    pub fn along(&mut self, change: Change) {
+        self.along = change;
     }
 
     /// What the transport said, for what is known only at the end.
@@ -323,7 +329,7 @@ impl Intake {
     async fn commit(self, hub: &Hub) -> Result<Vec<Accepted>, AcceptError> {
         let now = hub.clock.now();
         let channel = self.new.channel;
-        let mut change = Change::default();
+        let mut change = self.along;
         let mut accepted = Vec::with_capacity(self.lanes.len());
         let mut size = 0;
         let mut spans = Vec::with_capacity(self.lanes.len());
@@ -366,7 +372,8 @@ impl Intake {
                 transport,
                 accepted_at: now,
             };
-            change.evidence.push(accepted_evidence(&message, &self.new.who, &digests));
+            // First of its chain, whatever goes along.
+            change.evidence.insert(0, accepted_evidence(&message, &self.new.who, &digests));
             change.jobs.push(NewJob {
                 id: JobId::new(hub.ids()),
                 tenant: lane.tenant,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use poststelle_evidence::{EvidenceError, NewEvidence};
 use poststelle_model::{Clock, MessageId, Part, TenantId};
 use poststelle_store::desk::{DeskItem, Note};
+use poststelle_store::drafts::{self, DraftWrite};
 use poststelle_store::jobs::{Fence, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt};
 use poststelle_store::threads::{self, Thread};
@@ -46,6 +47,8 @@ pub struct Change {
     pub desk_updates: Vec<DeskItem>,
     /// New notes.
     pub notes: Vec<(TenantId, MessageId, Note)>,
+    /// Changed drafts, in this order.
+    pub drafts: Vec<DraftWrite>,
     /// Events to be proved.
     pub evidence: Vec<NewEvidence>,
     /// Work that follows.
@@ -260,6 +263,9 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         for (tenant, message, note) in rows!(notes, n => n.0) {
             desk::add_note(tx, tenant, message, &note).await?;
         }
+        for write in rows!(drafts, w => w.tenant()) {
+            drafts::apply(tx, &write).await?;
+        }
         let evidence = rows!(evidence, e => e.tenant);
         if !evidence.is_empty() {
             poststelle_evidence::append(tx, clock.now(), &evidence).await?;
@@ -279,6 +285,8 @@ impl Change {
         let of_messages = self.messages.iter().map(|m| m.message.tenant);
         let of_rest = self.evidence.iter().map(|e| e.tenant);
         let of_work = self.deliveries.iter().chain(&self.updates).map(|d| d.tenant);
-        of_messages.chain(of_rest).chain(of_work).chain(self.receipts.iter().map(|r| r.tenant))
+        let of_drafts = self.drafts.iter().map(DraftWrite::tenant);
+        let of_receipts = self.receipts.iter().map(|r| r.tenant);
+        of_messages.chain(of_rest).chain(of_work).chain(of_receipts).chain(of_drafts)
     }
 }

@@ -4,7 +4,7 @@
 //! Guarantees: the effect carries the same key in every attempt; an outcome that
 //! was not recorded is found again as "interrupted" and cleared up before anything
 //! is sent twice, as far as the channel can tell. What fails for good lands on the
-//! clearing desk and, for forwarded mail, the sender is told unprompted.
+//! clearing desk, or where it was written, and for forwarded mail the sender is told unprompted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use poststelle_model::{
 };
 use poststelle_store::jobs::{Job, NewJob};
 use poststelle_store::messages::{self, Delivery, Receipt};
-use poststelle_store::{Scope, StoreError};
+use poststelle_store::{Scope, StoreError, drafts, tenants};
 use serde_json::json;
 
 use crate::accept::{AcceptError, NewIntake};
@@ -400,7 +400,8 @@ impl Hub {
         Ok(change)
     }
 
-    /// What failed for good lies on the clearing desk from then on: nothing is ever dropped.
+    /// What failed for good lies on a desk from then on, the clearing desk or the one it was written from: nothing is
+    /// ever dropped.
     pub(crate) async fn fail_over(
         &self,
         delivery: &Delivery,
@@ -408,8 +409,17 @@ impl Hub {
         now: Timestamp,
         change: &mut Change,
     ) -> Result<(), StoreError> {
-        let clearing = Target::Desk { desk: self.tenant(delivery.tenant).await?.clearing_desk };
+        let clearing = self.tenant(delivery.tenant).await?.clearing_desk;
         let mut tx = self.db.read(Scope::Tenant(delivery.tenant)).await?;
+        // What was written here comes back to the desk it was written from, as long as that serves this tenant.
+        let desk = match drafts::desk_of(&mut tx, delivery.tenant, delivery.message).await? {
+            Some(own) => {
+                let serving = tenants::desks(&mut tx, delivery.tenant).await?;
+                if serving.iter().any(|d| d.id == own) { own } else { clearing }
+            }
+            None => clearing,
+        };
+        let clearing = Target::Desk { desk };
         let there = messages::deliveries(&mut tx, delivery.tenant, delivery.message).await?;
         let known = there
             .iter()

@@ -25,6 +25,7 @@ use crate::deliver::NOTICE_VERSION;
 use crate::hub::Hub;
 use crate::process::DELIVER_VERSION;
 use crate::trace;
+use crate::writing::SEND_VERSION;
 
 /// How often we look even when nobody wakes us.
 const POLL: Duration = Duration::from_secs(1);
@@ -249,6 +250,7 @@ impl Engine {
             ("process", v) if v <= PROCESS_VERSION => hub.process(job).await?,
             ("deliver", v) if v <= DELIVER_VERSION => hub.deliver(job, delivery).await?,
             ("notice", v) if v <= NOTICE_VERSION => hub.notice(job).await?,
+            ("send", v) if v <= SEND_VERSION => hub.send_job(job).await?,
             _ => return self.unknown(job).await,
         };
         let outcome = trace::planned(&job.kind, &change);

@@ -16,6 +16,7 @@ use crate::change::Committer;
 use crate::channel::Channel;
 use crate::content::{Opener, StoredContent};
 use crate::health::Health;
+use crate::letters::Letters;
 use crate::measured::Measured;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
@@ -87,6 +88,8 @@ pub struct Parts {
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
     /// Writes notices to senders.
     pub notices: Arc<dyn Notices>,
+    /// Reads addresses and writes letters of people.
+    pub letters: Arc<dyn Letters>,
     /// Domain of the addresses the house itself uses (bounces, postmaster).
     pub domain: String,
     /// Name of this node, unique among nodes.
@@ -108,6 +111,7 @@ pub struct Hub {
     pub(crate) openers: Vec<Arc<dyn Opener>>,
     pub(crate) channels: HashMap<&'static str, Arc<dyn Channel>>,
     pub(crate) notices: Arc<dyn Notices>,
+    pub(crate) letters: Arc<dyn Letters>,
     pub(crate) committer: Committer,
     pub(crate) wake: Arc<Notify>,
     pub(crate) budget: Arc<Semaphore>,
@@ -167,6 +171,7 @@ impl Hub {
             openers: parts.openers,
             channels: parts.channels,
             notices: parts.notices,
+            letters: parts.letters,
             committer,
             wake,
             budget: Arc::new(Semaphore::new(parts.limits.intake_kib)),

@@ -20,6 +20,7 @@ pub mod directory;
 pub mod engine;
 pub mod health;
 pub mod hub;
+pub mod letters;
 mod measured;
 pub mod metrics;
 pub mod net;
@@ -39,6 +40,7 @@ pub mod trace;
 pub mod view;
 pub mod watch;
 mod words;
+pub mod writing;
 
 pub use accept::{AcceptError, Accepted, Intake, NewIntake};
 pub use engine::Engine;

@@ -277,7 +277,7 @@ impl Watch {
         tx.commit().await
     }
 
-    /// Removes blobs that no message names and that are older than the longest upload; gives how many.
+    /// Removes blobs that no message and no draft names and that are older than the longest upload; gives how many.
     ///
     /// # Errors
     /// Store errors; what is removed stays removed.
@@ -286,14 +286,16 @@ impl Watch {
         let before = hub.clock.now().minus(self.timers.sweep_age);
         let mut removed = 0;
         for object in hub.blobs.list("").await? {
-            let Some((tenant, message, _)) = poststelle_store::blob::parse_name(&object.name) else {
+            let Some((tenant, message, blob)) = poststelle_store::blob::parse_name(&object.name) else {
                 continue;
             };
             if object.modified >= before.0 {
                 continue;
             }
             let mut tx = hub.db.read(Scope::Tenant(tenant)).await?;
-            if !poststelle_store::messages::exists(&mut tx, tenant, message).await? {
+            let needed = poststelle_store::messages::exists(&mut tx, tenant, message).await?
+                || poststelle_store::drafts::has_piece(&mut tx, tenant, blob).await?;
+            if !needed {
                 hub.blobs.delete(&object.name).await?;
                 removed += 1;
             }

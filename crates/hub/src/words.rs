@@ -107,6 +107,9 @@ impl Words<'_> {
             texts::say(&code, &args)
         };
         let text = match entry.kind() {
+            Some(Event::SubmissionAcceptance) if field("foreign_id").starts_with("draft:") => {
+                texts::say("written-here", &[("who", &self.who(&entry.who)), ("sender", field("sender"))])
+            }
             Some(Event::ReceivedFromNonERDS | Event::SubmissionAcceptance) => {
                 let tls = if field("tls").is_empty() { "unverschlüsselt" } else { field("tls") };
                 let from = if field("sender").is_empty() { "leerem Absender" } else { field("sender") };

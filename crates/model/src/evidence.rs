@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AdministrationId, ConnectorId, DeskId, MailboxId, MessageId, PrincipalId, TenantId};
+use crate::ids::{
+    AdministrationId, ConnectorId, DeskId, DraftId, MailboxId, MessageId, PrincipalId, TenantId,
+};
 
 /// Whose life an evidence entry belongs to. Text form `kind:id`; one chain each.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +31,11 @@ impl Subject {
     #[must_use]
     pub fn principal(id: PrincipalId) -> Self {
         Self(format!("principal:{id}"))
+    }
+    /// A draft until it is sent.
+    #[must_use]
+    pub fn draft(id: DraftId) -> Self {
+        Self(format!("draft:{id}"))
     }
     /// A desk.
     #[must_use]

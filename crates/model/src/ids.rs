@@ -121,6 +121,10 @@ ids! {
     AlarmId,
     /// A note of one's own house on a message.
     NoteId,
+    /// What is not yet a message.
+    DraftId,
+    /// An attachment of a draft.
+    DraftPartId,
 }
 
 impl TenantId {

@@ -7,6 +7,7 @@
 
 pub mod delivery;
 pub mod desk;
+pub mod draft;
 pub mod evidence;
 pub mod fault;
 pub mod ids;
@@ -18,6 +19,7 @@ pub mod time;
 
 pub use delivery::{DeliveryEvent, DeliveryState};
 pub use desk::{DeskAct, DeskState, Standing};
+pub use draft::{DraftKind, DraftState};
 pub use evidence::{Event, Subject};
 pub use fault::{Code, Fault, Reason, Retry};
 pub use ids::*;

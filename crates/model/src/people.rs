@@ -166,6 +166,27 @@ impl Access {
         self.reaches(Role::handles_mail, tenant, mailboxes, desks)
     }
 
+    /// May write in the name of `mailbox` of `tenant`. A role at a desk stands for all boxes of the tenant: who works
+    /// there answers for it.
+    #[must_use]
+    pub fn may_write(&self, tenant: TenantId, mailbox: MailboxId) -> bool {
+        self.grants.iter().filter(|g| g.role.handles_mail()).any(|g| match g.place {
+            Place::Installation => false,
+            Place::Tenant { tenant: t } | Place::Desk { tenant: t, .. } => t == tenant,
+            Place::Mailbox { tenant: t, mailbox: m } => t == tenant && m == mailbox,
+        })
+    }
+
+    /// Tenants for which the principal may write, ascending, without repeats.
+    #[must_use]
+    pub fn writing_tenants(&self) -> Vec<TenantId> {
+        let mut tenants: Vec<TenantId> =
+            self.grants.iter().filter(|g| g.role.handles_mail()).filter_map(|g| g.place.tenant()).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants
+    }
+
     fn reaches(
         &self,
         role: impl Fn(Role) -> bool,
@@ -238,9 +259,15 @@ mod tests {
         assert_eq!(clerk.reading_places(a), (vec![], vec![desk]));
         assert_eq!(clerk.reading_places(b), (vec![], vec![]));
         assert!(clerk.may_handle(a, &[], &[desk]) && !clerk.may_handle(b, &[], &[desk]));
+        assert!(clerk.may_write(a, mailbox) && !clerk.may_write(b, mailbox));
+        assert_eq!(clerk.writing_tenants(), [a]);
+        let narrow = access(Role::Clerk, Place::Mailbox { tenant: a, mailbox });
+        assert!(narrow.may_write(a, mailbox) && !narrow.may_write(a, MailboxId::new(&ids)));
         let auditor = access(Role::Auditor, Place::Tenant { tenant: a });
         assert!(auditor.may_read(a, &[], &[]) && !auditor.may_handle(a, &[mailbox], &[desk]));
+        assert!(!auditor.may_write(a, mailbox) && auditor.writing_tenants().is_empty());
         let operator = access(Role::Operator, Place::Installation);
+        assert!(!operator.may_write(a, mailbox));
         assert!(operator.is_operator());
         assert!(!operator.may_read(a, &[mailbox], &[desk]));
         let intake = access(Role::Intake, Place::Tenant { tenant: a });

@@ -58,6 +58,14 @@ impl Timestamp {
         date.to_zoned(zone).ok().map(|z| Self(z.timestamp().as_microsecond()))
     }
 
+    /// A moment in Europe/Berlin, from `YYYY-MM-DDThh:mm`.
+    #[must_use]
+    pub fn parse_local(text: &str) -> Option<Self> {
+        let moment: jiff::civil::DateTime = text.parse().ok()?;
+        let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+        moment.to_zoned(zone).ok().map(|z| Self(z.timestamp().as_microsecond()))
+    }
+
     /// Screen form in Europe/Berlin, e.g. `22.11.2026, 09:15:30 Uhr`.
     #[must_use]
     pub fn berlin(self) -> String {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use poststelle_channels::mail::{Direct, MailChannel, MailFormat, MailNotices, MailReceiver, MailRoutes};
+use poststelle_channels::mail::{
+    Direct, MailChannel, MailFormat, MailLetters, MailNotices, MailReceiver, MailRoutes,
+};
 use poststelle_connect::hot_folder::HotFolder;
 use poststelle_connect::webhook::{self, Webhook};
 use poststelle_crypto::keys::RootKey;
@@ -171,6 +173,7 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
         openers: vec![Arc::new(MailFormat::default())],
         channels,
         notices: Arc::new(MailNotices { domain: config.domain.clone() }),
+        letters: Arc::new(MailLetters { domain: config.domain.clone() }),
         domain: config.domain.clone(),
         node: format!("{}-{}", config.node, std::process::id()),
         limits: config.hub_limits(),

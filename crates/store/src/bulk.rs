@@ -66,7 +66,9 @@ from_id!(
     ReceiptId,
     ConversationId,
     AlarmId,
-    NoteId
+    NoteId,
+    DraftId,
+    DraftPartId
 );
 
 /// `vec![a.into(), b.into()]` in fewer letters.

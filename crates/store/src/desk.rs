@@ -53,6 +53,8 @@ pub struct DeskLine {
     pub sender_name: String,
     /// Author's address.
     pub sender_address: String,
+    /// One's own letter: it lies there because it could not be sent as it should.
+    pub out: bool,
 }
 
 /// Which items of a desk are asked for.
@@ -238,6 +240,7 @@ pub async fn page(
                 subject: text(r, 12)?,
                 sender_name: text(r, 13)?,
                 sender_address: text(r, 14)?,
+                out: text(r, 15)? == "out",
             })
         })
         .collect()
@@ -261,7 +264,8 @@ fn page_sql(filter: Filter) -> String {
     let mut sql = String::from(
         "SELECT d.delivery_id, d.desk_id, d.message_id, d.state, d.owner, d.due_at, d.urgent, d.created_at, d.version, \
          d.changed_at, d.changed_by, d.before, COALESCE(i.subject, ''), COALESCE(i.sender_name, ''), \
-         COALESCE(i.sender_address, '') FROM desk_items d \
+         COALESCE(i.sender_address, ''), COALESCE((SELECT m.direction FROM messages m \
+         WHERE m.tenant_id = d.tenant_id AND m.id = d.message_id), '') FROM desk_items d \
          LEFT JOIN inspections i ON i.tenant_id = d.tenant_id AND i.message_id = d.message_id \
          WHERE d.tenant_id = $1 AND d.desk_id = $2 AND d.delivery_id < $3",
     );

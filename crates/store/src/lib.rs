@@ -15,6 +15,7 @@ pub mod books;
 mod bulk;
 mod db;
 pub mod desk;
+pub mod drafts;
 mod error;
 pub mod evidence;
 pub mod jobs;

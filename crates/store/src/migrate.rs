@@ -11,6 +11,7 @@ use crate::db::{Db, Dialect, Scope, StoreError, int};
 const MIGRATIONS: &[(i64, Texts)] = &[
     (1, Texts::One(include_str!("../migrations/0001_spine.sql"))),
     (2, Texts::One(include_str!("../migrations/0002_desk.sql"))),
+    (3, Texts::One(include_str!("../migrations/0003_drafts.sql"))),
     (
         4,
         Texts::Each {

@@ -48,6 +48,9 @@ pub const TENANT_TABLES: &[&str] = &[
     "receipts",
     "desk_items",
     "notes",
+    "drafts",
+    "draft_parts",
+    "draft_pieces",
     "evidence",
     "checkpoints",
     "jobs",
@@ -123,6 +126,8 @@ statements! {
     TOKEN_DELETE = "DELETE FROM tokens WHERE principal_id = $1 AND name = $2";
 
     MAILBOX_INSERT = "INSERT INTO mailboxes (tenant_id, id, name, active, created_at, version) VALUES ($1, $2, $3, 1, $4, 1)";
+    MAILBOX_FOUR_EYES = "SELECT four_eyes FROM mailboxes WHERE tenant_id = $1 AND id = $2";
+    MAILBOX_SET_FOUR_EYES = "UPDATE mailboxes SET four_eyes = $1, version = version + 1 WHERE tenant_id = $2 AND id = $3";
     MAILBOXES = "SELECT id, name, active FROM mailboxes WHERE tenant_id = $1 ORDER BY name, id";
     ADDRESS_INSERT = "INSERT INTO addresses (channel, identifier, tenant_id, mailbox_id) VALUES ($1, $2, $3, $4)";
     ADDRESS_GET = "SELECT tenant_id, mailbox_id FROM addresses WHERE channel = $1 AND identifier = $2";
@@ -183,7 +188,37 @@ statements! {
         AND state <> 'done' GROUP BY desk_id, state";
     NOTE_INSERT = "INSERT INTO notes (tenant_id, id, message_id, principal_id, text, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     NOTES_OF_MESSAGE = "SELECT id, principal_id, text, created_at FROM notes WHERE tenant_id = $1 AND message_id = $2 ORDER BY id";
-    DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2";
+    /// Where it lies, and the desk it was written from.
+    DESKS_OF_MESSAGE = "SELECT desk_id FROM desk_items WHERE tenant_id = $1 AND message_id = $2 \
+        UNION SELECT desk_id FROM drafts WHERE tenant_id = $1 AND message_id = $2 AND message_id <> '' AND desk_id <> ''";
+
+    DRAFT_INSERT = "INSERT INTO drafts (tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, \
+        send_at, desk_id, message_id, released_by, created_at, changed_at, version) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    DRAFT_GET = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+        FROM drafts WHERE tenant_id = $1 AND id = $2";
+    /// For lists: without the texts.
+    DRAFTS_OF = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, '', state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+        FROM drafts WHERE tenant_id = $1 AND principal_id = $2 ORDER BY changed_at DESC, id DESC LIMIT $3";
+    DRAFTS_TO_RELEASE = "SELECT id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, '', state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version \
+        FROM drafts WHERE tenant_id = $1 AND state = 'release' ORDER BY changed_at DESC, id DESC LIMIT $2";
+    DRAFT_UPDATE = "UPDATE drafts SET recipients = $1, copies = $2, subject = $3, body = $4, state = $5, reason = $6, send_at = $7, message_id = $8, \
+        released_by = $9, changed_at = $10, version = version + 1 WHERE tenant_id = $11 AND id = $12 AND version = $13";
+    DRAFT_DELETE = "DELETE FROM drafts WHERE tenant_id = $1 AND id = $2 AND version = $3";
+    DRAFT_DESK = "SELECT desk_id FROM drafts WHERE tenant_id = $1 AND message_id = $2 AND message_id <> ''";
+    DRAFT_PART_INSERT = "INSERT INTO draft_parts (tenant_id, id, draft_id, name, media_type, size, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DRAFT_PARTS = "SELECT p.id, p.name, p.media_type, p.size, p.created_at, \
+        CAST(COALESCE((SELECT SUM(x.size) FROM draft_pieces x WHERE x.tenant_id = p.tenant_id AND x.part_id = p.id), 0) AS BIGINT) \
+        FROM draft_parts p WHERE p.tenant_id = $1 AND p.draft_id = $2 ORDER BY p.id";
+    DRAFT_PART_DELETE = "DELETE FROM draft_parts WHERE tenant_id = $1 AND id = $2 AND draft_id = $3";
+    DRAFT_PARTS_DELETE = "DELETE FROM draft_parts WHERE tenant_id = $1 AND draft_id = $2";
+    /// Holds an attachment until the commit: none goes while octets are added to it.
+    DRAFT_PART_HOLD = "UPDATE draft_parts SET size = size WHERE tenant_id = $1 AND id = $2";
+    DRAFT_PIECE_INSERT = "INSERT INTO draft_pieces (tenant_id, id, part_id, start_at, size, sha256, wrapped) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DRAFT_PIECES = "SELECT id, start_at, size, sha256, wrapped FROM draft_pieces WHERE tenant_id = $1 AND part_id = $2 ORDER BY start_at";
+    DRAFT_PIECES_DELETE = "DELETE FROM draft_pieces WHERE tenant_id = $1 AND part_id = $2";
+    DRAFT_PIECES_CLEAR = "DELETE FROM draft_pieces WHERE tenant_id = $1 AND part_id IN (SELECT id FROM draft_parts WHERE tenant_id = $1 AND draft_id = $2)";
+    DRAFT_PIECE_EXISTS = "SELECT 1 FROM draft_pieces WHERE tenant_id = $1 AND id = $2";
 
     EVIDENCE_OF = "SELECT n, event, at, who, envelope, body, hash, pos FROM evidence WHERE tenant_id = $1 AND subject = $2 ORDER BY n";
     EVIDENCE_SINCE = "SELECT at, body FROM evidence WHERE tenant_id = $1 AND subject = $2 AND event = $3 AND who = $4 AND at > $5 ORDER BY n";
@@ -196,8 +231,10 @@ statements! {
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
     CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
+    /// Messages, and pieces of drafts: a piece stands in for message and blob.
     BACKUP_BLOBS = "SELECT m.tenant_id, m.id, m.blob_id, m.size FROM messages m JOIN message_keys k ON k.tenant_id = m.tenant_id AND k.message_id = m.id \
-        WHERE (m.tenant_id, m.id) > ($1, $2) ORDER BY m.tenant_id, m.id LIMIT $3";
+        WHERE (m.tenant_id, m.id) > ($1, $2) UNION ALL SELECT p.tenant_id, p.id, p.id, p.size FROM draft_pieces p \
+        WHERE (p.tenant_id, p.id) > ($1, $2) ORDER BY 1, 2 LIMIT $3";
     BACKUP_MESSAGES = "SELECT tenant_id, COUNT(*) FROM messages GROUP BY tenant_id";
     BACKUP_ENTRIES = "SELECT tenant_id, COUNT(*) FROM evidence GROUP BY tenant_id";
     CHECKPOINT_ROOT = "SELECT root FROM checkpoints WHERE tenant_id = $1 AND size = $2";

@@ -261,6 +261,28 @@ pub async fn mailboxes(tx: &mut Tx, tenant: TenantId) -> Result<Vec<(MailboxId, 
     rows.iter().map(|r| Ok((parse(r, 0, "mailboxes.id")?, text(r, 1)?, int(r, 2)? != 0))).collect()
 }
 
+/// Must a second person release what leaves from this mailbox?
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn four_eyes(tx: &mut Tx, tenant: TenantId, id: MailboxId) -> Result<bool, StoreError> {
+    tx.allow(tenant)?;
+    let row = tx.one(sql::MAILBOX_FOUR_EYES, args![tenant, id]).await?;
+    Ok(row.map_or(Ok(0), |r| int(&r, 0))? != 0)
+}
+
+/// Says whether a second person must release what leaves from a mailbox.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when there is no such mailbox.
+pub async fn set_four_eyes(tx: &mut Tx, tenant: TenantId, id: MailboxId, on: bool) -> Result<(), StoreError> {
+    tx.allow(tenant)?;
+    match tx.run(sql::MAILBOX_SET_FOUR_EYES, args![on, tenant, id]).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::NotFound(format!("mailbox {id}"))),
+    }
+}
+
 /// Adds an address. Identifiers are stored in lower case.
 ///
 /// # Errors

@@ -13,6 +13,8 @@ mod blobs;
 mod desk;
 #[path = "it/directory.rs"]
 mod directory;
+#[path = "it/drafts.rs"]
+mod drafts;
 #[path = "it/jobs.rs"]
 mod jobs;
 #[path = "it/migrations.rs"]

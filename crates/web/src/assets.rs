@@ -41,6 +41,11 @@ pub(crate) fn script() -> Option<String> {
     has("htmx.min.js").then(|| address("htmx.min.js"))
 }
 
+/// Our own script for the page on which people write.
+pub(crate) fn writing_script() -> String {
+    address("schreiben.js")
+}
+
 /// `GET /static/{digest}/{name}`: an old digest (a page of the node before) gets today's file, not to be kept.
 pub(crate) async fn file(Path((digest, name)): Path<(String, String)>) -> Result<Response, Refusal> {
     let (_, kind, octets) =

@@ -181,7 +181,7 @@ async fn part(web: &Web, access: &Access, tenant: &str, id: &str, n: &str) -> Re
     Ok(file(body(octets), kind, &file_name(&part), length))
 }
 
-fn body(octets: Octets) -> Body {
+pub(crate) fn body(octets: Octets) -> Body {
     Body::from_stream(octets.map(|piece| {
         piece.map_err(|error| {
             tracing::warn!(%error, "download ended early");
@@ -190,7 +190,7 @@ fn body(octets: Octets) -> Body {
     }))
 }
 
-fn file(body: Body, kind: &str, name: &str, length: Option<i64>) -> Response {
+pub(crate) fn file(body: Body, kind: &str, name: &str, length: Option<i64>) -> Response {
     let mut answer = body.into_response();
     let headers = answer.headers_mut();
     let mut put = |header: HeaderName, value: &str| {

@@ -16,6 +16,7 @@ use poststelle_hub::desk::DeskError;
 use poststelle_hub::status::AlarmError;
 use poststelle_hub::texts;
 use poststelle_hub::view::ViewError;
+use poststelle_hub::writing::WriteError;
 use poststelle_model::{DeskState, Fault, Reason, Retry};
 use poststelle_store::StoreError;
 use poststelle_store::desk::NOTE_CAP;
@@ -218,6 +219,26 @@ impl From<DeskError> for Refusal {
             DeskError::NoNote => {
                 let reason = conflict("PST-DESK-0005").with("cap", NOTE_CAP);
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
+            }
+        }
+    }
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::View(error) => error.into(),
+            WriteError::Accept(error) => error.into(),
+            WriteError::Changed(_) => Self::wrong(StatusCode::CONFLICT, "PST-DRAFT-0001"),
+            WriteError::NotNow(_) => Self::wrong(StatusCode::CONFLICT, "PST-DRAFT-0011"),
+            WriteError::Refused(reason) => {
+                let status = match reason.code.as_str() {
+                    "PST-DRAFT-0008" => StatusCode::PAYLOAD_TOO_LARGE,
+                    "PST-DRAFT-0012" => StatusCode::CONFLICT,
+                    "PST-API-0008" => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Self::new(status, reason)
             }
         }
     }

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{intake, log, openapi, read, resume, status};
+use crate::api::{drafts, intake, log, openapi, read, resume, status};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -54,6 +54,14 @@ routes! {
     "/buecher/{tenant}/{book}" => get pages::books::show;
     "/buecher/{tenant}/{book}/csv" => get pages::books::csv;
     "/suche" => get pages::search::show;
+    "/nachrichten/{tenant}/{id}/entwurf" => post pages::drafts::answer;
+    "/schreiben" => get pages::drafts::start, post pages::drafts::begin;
+    "/entwuerfe" => get pages::drafts::list;
+    "/entwuerfe/{tenant}/{draft}" => get pages::draft::show, post pages::draft::submit;
+    "/entwuerfe/{tenant}/{draft}/loeschen" => get pages::drafts::ask_delete, post pages::drafts::delete;
+    "/entwuerfe/{tenant}/{draft}/anlagen" => post pages::upload::announce;
+    "/entwuerfe/{tenant}/{draft}/anlagen/{part}" => get pages::upload::state, put pages::upload::append;
+    "/entwuerfe/{tenant}/{draft}/anlagen/{part}/datei" => get pages::upload::file;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;
@@ -69,6 +77,12 @@ routes! {
     "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
     "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
     "/api/v1/search" => get read::search;
+    "/api/v1/drafts" => get drafts::list, post drafts::begin;
+    "/api/v1/drafts/{tenant}/{draft}" => get drafts::one, put drafts::save, delete drafts::delete;
+    "/api/v1/drafts/{tenant}/{draft}/parts" => post drafts::attach;
+    "/api/v1/drafts/{tenant}/{draft}/parts/{part}" => delete drafts::detach;
+    "/api/v1/drafts/{tenant}/{draft}/send" => post drafts::send;
+    "/api/v1/drafts/{tenant}/{draft}/withdraw" => post drafts::withdraw;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

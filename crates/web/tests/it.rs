@@ -46,3 +46,5 @@ mod texts;
 mod trouble;
 #[path = "it/walls.rs"]
 mod walls;
+#[path = "it/writing.rs"]
+mod writing;

@@ -374,6 +374,22 @@ impl Edit<'_> {
         Ok(())
     }
 
+    /// Says whether a second person must release what leaves from a mailbox.
+    ///
+    /// # Errors
+    /// When the mailbox is not there or the database does not answer.
+    pub async fn set_four_eyes(
+        &mut self,
+        tenant: TenantId,
+        id: MailboxId,
+        on: bool,
+    ) -> Result<(), DirectoryError> {
+        self.tx.enter(Scope::Tenant(tenant)).await?;
+        tenants::set_four_eyes(&mut self.tx, tenant, id, on).await?;
+        self.prove(tenant, Subject::mailbox(id), Event::Changed, json!({ "four_eyes": on }));
+        Ok(())
+    }
+
     /// Adds an address to a mailbox.
     ///
     /// # Errors

@@ -215,6 +215,7 @@ async fn take(edit: &mut Edit<'_>, step: Step, password_hash: String) -> Result<
         }
         Step::SetDeskTenant { desk, tenant, on } => edit.set_desk_tenant(desk, tenant, on).await,
         Step::AddMailbox { tenant, id, name } => edit.add_mailbox(tenant, id, &name).await,
+        Step::SetFourEyes { tenant, id, on } => edit.set_four_eyes(tenant, id, on).await,
         Step::AddAddress { tenant, mailbox, address } => {
             edit.add_address(tenant, mailbox, MAIL, &address).await
         }

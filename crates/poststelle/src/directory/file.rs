@@ -70,6 +70,9 @@ pub struct Mailbox {
     /// E-mail addresses.
     #[serde(default)]
     pub addresses: Vec<Text>,
+    /// Must a second person release what leaves from here? Absent = as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub four_eyes: Option<bool>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

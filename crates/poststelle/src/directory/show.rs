@@ -121,7 +121,11 @@ pub fn written(there: &There) -> File {
 fn mailbox(t: &there::Tenant, (id, name): &(poststelle_model::MailboxId, String)) -> Mailbox {
     let mine =
         t.addresses.iter().filter(|(channel, _, mailbox)| *channel == ChannelKind::Mail && mailbox == id);
-    Mailbox { name: at(name.clone()), addresses: mine.map(|(_, address, _)| at(address.clone())).collect() }
+    Mailbox {
+        name: at(name.clone()),
+        addresses: mine.map(|(_, address, _)| at(address.clone())).collect(),
+        four_eyes: t.four_eyes.contains(id).then_some(true),
+    }
 }
 
 fn connector(c: &poststelle_store::tenants::Connector) -> Connector {
@@ -246,6 +250,9 @@ pub fn text(file: &File) -> String {
                 quoted(m.name.get_ref()),
                 list(&m.addresses)
             ));
+            if let Some(on) = m.four_eyes {
+                put(format_args!("four_eyes = {on}"));
+            }
         }
         for c in &t.connectors {
             put(format_args!(

@@ -40,6 +40,8 @@ pub struct Tenant {
     /// Who holds the mandate now.
     pub mandate: Option<AdministrationId>,
     pub mailboxes: Vec<(MailboxId, String)>,
+    /// Boxes whose letters a second person releases.
+    pub four_eyes: BTreeSet<MailboxId>,
     pub addresses: Vec<(ChannelKind, String, MailboxId)>,
     pub connectors: Vec<Connector>,
     pub rules: Vec<Rule>,
@@ -81,6 +83,12 @@ impl There {
             let mandates = tenants::mandates(tx, id).await?;
             let in_force = mandates.iter().rev().find(|m| m.from <= now && m.until > now);
             let mailboxes = tenants::mailboxes(tx, id).await?;
+            let mut four_eyes = BTreeSet::new();
+            for (mailbox, ..) in &mailboxes {
+                if tenants::four_eyes(tx, id, *mailbox).await? {
+                    four_eyes.insert(*mailbox);
+                }
+            }
             let mut addresses = Vec::new();
             for (channel, identifier, mailbox) in tenants::addresses(tx, id).await? {
                 let channel = ChannelKind::parse(&channel)
@@ -94,6 +102,7 @@ impl There {
                 clearing: row.clearing_desk,
                 mandate: in_force.map(|m| m.administration),
                 mailboxes: mailboxes.into_iter().map(|(id, name, _)| (id, name)).collect(),
+                four_eyes,
                 addresses,
                 connectors: tenants::connectors(tx, id).await?,
                 rules: tenants::rules(tx, id).await?,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use poststelle_channels::mail::{MailFormat, MailNotices};
+use poststelle_channels::mail::{MailFormat, MailLetters, MailNotices};
 use poststelle_crypto::keys::RootKey;
 use poststelle_hub::clock::{SystemClock, SystemIds};
 use poststelle_hub::watch::{Timers, Watch};
@@ -140,6 +140,7 @@ impl Place {
             openers: vec![Arc::new(MailFormat::default())],
             channels: HashMap::new(),
             notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
+            letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
             domain: "poststelle.example".to_owned(),
             node: format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
             limits: Limits::default(),

@@ -158,6 +158,13 @@ impl Composer {
         self
     }
 
+    /// The thread the message goes on (Message-IDs without brackets), oldest first; before [`Self::in_reply_to`].
+    #[must_use]
+    pub fn references(mut self, ids: impl IntoIterator<Item = String>) -> Self {
+        self.references.extend(ids);
+        self
+    }
+
     /// The message answers that one (Message-ID without brackets); also added to `References`.
     #[must_use]
     pub fn in_reply_to(mut self, message_id: impl Into<String>) -> Self {

@@ -93,6 +93,7 @@ pub(super) const SHARED: &[Table] = &[
             UNION SELECT substr(subject, 11) FROM evidence WHERE tenant_id = $1 AND subject LIKE 'principal:%' \
             UNION SELECT owner FROM desk_items WHERE tenant_id = $1 AND owner <> '' \
             UNION SELECT principal_id FROM notes WHERE tenant_id = $1 \
+            UNION SELECT principal_id FROM drafts WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM grants WHERE tenant_id = $1)",
         key: &[Text("id")],
         insert: None,
@@ -120,7 +121,7 @@ pub(super) const SHARED: &[Table] = &[
 /// What is the tenant's alone.
 pub(super) const OWN: &[Table] = tables! {
     "mandates" [Text("administration_id"), Int("valid_from")] "tenant_id, administration_id, valid_from, valid_until";
-    "mailboxes" [Text("id")] "tenant_id, id, name, active, created_at, version";
+    "mailboxes" [Text("id")] "tenant_id, id, name, active, created_at, version, four_eyes";
     "desk_tenants" [Text("desk_id")] "tenant_id, desk_id";
     "connectors" [Text("id")] "tenant_id, id, kind, name, config, wrapped_secret, active, version";
     "rules" [Text("id")] "tenant_id, id, position, name, condition, actions, active, version";
@@ -133,6 +134,9 @@ pub(super) const OWN: &[Table] = tables! {
     "receipts" [Text("id")] "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at";
     "desk_items" [Text("delivery_id")] "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before";
     "notes" [Text("id")] "tenant_id, id, message_id, principal_id, text, created_at";
+    "drafts" [Text("id")] "tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version";
+    "draft_parts" [Text("id")] "tenant_id, id, draft_id, name, media_type, size, created_at";
+    "draft_pieces" [Text("id")] "tenant_id, id, part_id, start_at, size, sha256, wrapped";
     "evidence" [Text("subject"), Int("n")] "tenant_id, subject, n, event, at, who, envelope, body, hash, pos";
     "checkpoints" [Int("size")] "tenant_id, size, root, frontier, note, fence, created_at";
     "jobs" [Text("id")] "id, tenant_id, lane, kind, version, subject, payload, available_at, lease_token, attempts, created_at";
@@ -227,6 +231,8 @@ pub(crate) fn built(dialect: Dialect) -> Vec<(String, String)> {
     all
 }
 
-/// Blobs of a tenant whose keys are still there, in order.
+/// Blobs of a tenant whose keys are still there, in order; a piece of a draft stands in for message and blob.
 pub(super) const BLOBS: &str = "SELECT m.id, m.blob_id, m.size, m.sha256, k.wrapped FROM messages m JOIN message_keys k \
-    ON k.tenant_id = m.tenant_id AND k.message_id = m.id WHERE m.tenant_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3";
+    ON k.tenant_id = m.tenant_id AND k.message_id = m.id WHERE m.tenant_id = $1 AND m.id > $2 \
+    UNION ALL SELECT p.id, p.id, p.size, p.sha256, p.wrapped FROM draft_pieces p WHERE p.tenant_id = $1 AND p.id > $2 \
+    ORDER BY 1 LIMIT $3";

@@ -8,11 +8,13 @@ use poststelle_crypto::keys::{MessageKey, RootKey};
 use poststelle_model::part::Encoding;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, AlarmId, ChannelKind, ConnectorId, DeliveryId, DeskState, Fault, JobId, MessageId,
-    NoteId, Part, PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Standing, Subject, TenantId, Timestamp,
+    AdministrationId, AlarmId, ChannelKind, ConnectorId, DeliveryId, DeskState, Fault, JobId, MailboxId,
+    MessageId, NoteId, Part, PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Standing, Subject, TenantId,
+    Timestamp,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::blob::{self, BlobReader, BlobStore, BlobWriter};
+use poststelle_store::drafts::{DraftWrite, Piece};
 use poststelle_store::keys::Keys;
 use poststelle_store::messages::{self, Inspection, Receipt};
 use poststelle_store::tenants::{self, Connector};
@@ -21,6 +23,7 @@ use poststelle_store::{Scope, desk, evidence, jobs};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 
 use crate::bed::{self, Bed, THEN, TestIds};
+use crate::drafts;
 
 const PHRASE: &str = "ein langer Satz für den Umzug";
 
@@ -190,6 +193,7 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         tx.commit().await.unwrap();
         sent.push((id, plain));
     }
+    put_draft(house, tenant, mailbox, person).await;
     let mut tx = db.begin(Scope::System).await.unwrap();
     jobs::claim(&mut tx, &jobs::lane(tenant, "process"), "held", Duration::from_secs(60), 5).await.unwrap();
     let places: Vec<_> =
@@ -208,6 +212,29 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
     evidence::raise_alarm(&mut tx, tenant, AlarmId::new(&TestIds), "x", &reason, THEN).await.unwrap();
     tx.commit().await.unwrap();
     (tenant, sent)
+}
+
+/// A draft with an attachment of two pieces.
+async fn put_draft(house: &House, tenant: TenantId, mailbox: MailboxId, owner: PrincipalId) {
+    let key = house.keys.tenant(&house.bed.db, tenant).await.unwrap();
+    let draft = drafts::example(tenant, mailbox, owner);
+    let part = drafts::attachment("Plan.pdf");
+    let mut writes =
+        vec![DraftWrite::Insert(draft.clone()), DraftWrite::Attach(tenant, draft.id, part.clone())];
+    for start in [0, 15] {
+        let id = poststelle_model::BlobId::new(&TestIds);
+        let (own, wrapped) = house.keys.create_message(&key, tenant, Piece::owner(id)).unwrap();
+        let own = own.derive_blob_key(id.uuid().as_bytes()).unwrap();
+        let mut writer = BlobWriter::create(&house.blobs, &Piece::name(tenant, id), &own).await.unwrap();
+        writer.push(&[7; 15]).await.unwrap();
+        let sha256 = writer.finish().await.unwrap().1.sha256_hex();
+        writes.push(DraftWrite::Append(tenant, part.id, Piece { id, start, size: 15, sha256, wrapped }));
+    }
+    let mut tx = house.bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
+    for write in &writes {
+        poststelle_store::drafts::apply(&mut tx, write).await.unwrap();
+    }
+    tx.commit().await.unwrap();
 }
 
 async fn export(house: &House, tenant: TenantId) -> (transfer::Report, Vec<u8>) {
@@ -288,7 +315,7 @@ async fn everything_arrives() {
             let source = if m == 0 { source } else { &houses().await.remove(n) };
             let (tenant, sent) = furnish(source, &slug).await;
             let (report, file) = export(source, tenant).await;
-            assert_eq!((report.blobs, report.damaged.len()), (121, 0));
+            assert_eq!((report.blobs, report.damaged.len()), (123, 0));
             assert_eq!(report.rows["messages"], 121);
             assert_eq!(
                 report.grants,
@@ -378,7 +405,7 @@ async fn everything_arrives() {
             assert!(messages::exists(&mut tx, tenant, sent[0].0).await.unwrap());
             assert_eq!(
                 to.blobs.list(&tenant.to_string()).await.unwrap().len(),
-                121,
+                123,
                 "the refusal took nothing away"
             );
         }
@@ -501,7 +528,7 @@ async fn a_damaged_blob_does_not_hold_the_others_back() {
         writer.push(&sent[2].1).await.unwrap();
         writer.finish().await.unwrap();
         let (report, file) = export(&source, tenant).await;
-        assert_eq!((report.damaged.as_slice(), report.blobs), ([sent[1].0, sent[2].0].as_slice(), 119));
+        assert_eq!((report.damaged.as_slice(), report.blobs), ([sent[1].0, sent[2].0].as_slice(), 121));
         let to = houses().await.remove(0);
         let arrived = import(&to, PHRASE, &file).await.unwrap().commit().await.unwrap();
         assert_eq!(

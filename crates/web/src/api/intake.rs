@@ -55,6 +55,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What became of it.
 #[derive(Serialize, ToSchema)]
+#[schema(as = HandedIn)]
 pub(crate) struct Answer {
     tenant: String,
     message: String,

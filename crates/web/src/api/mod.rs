@@ -5,6 +5,7 @@
 //! and unknown ids get the same answer, octet for octet. A token reaches only the tenant it is bound to; a person's
 //! session may read, never change.
 
+pub(crate) mod drafts;
 pub(crate) mod intake;
 pub(crate) mod log;
 pub(crate) mod openapi;

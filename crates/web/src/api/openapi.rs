@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{intake, log, read, resume, status};
+use super::{drafts, intake, log, read, resume, status};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -99,6 +99,15 @@ impl Modify for Doors {
         download::api_original,
         download::api_part,
         resume::resume,
+        drafts::list,
+        drafts::begin,
+        drafts::one,
+        drafts::save,
+        drafts::delete,
+        drafts::attach,
+        drafts::detach,
+        drafts::send,
+        drafts::withdraw,
         status::balance,
         status::status,
         log::checkpoint,

@@ -48,6 +48,7 @@ pub(crate) struct Page {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = MessageSummary)]
 pub(crate) struct Summary {
     tenant: String,
     id: String,
@@ -67,6 +68,7 @@ pub(crate) struct Summary {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 pub(crate) struct Whole {
     tenant: TenantOut,
     message: MessageOut,

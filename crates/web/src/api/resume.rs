@@ -19,6 +19,7 @@ use crate::web::Web;
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ResumeWish)]
 pub(crate) struct Wish {
     /// The delivery's version as it was read.
     version: i64,

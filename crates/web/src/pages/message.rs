@@ -69,6 +69,8 @@ struct MessagePage {
     seen: Vec<SeenView>,
     /// The other messages of the conversation.
     conversation: Vec<Row>,
+    /// Can it be answered?
+    incoming: bool,
 }
 
 struct Fact {
@@ -186,6 +188,7 @@ pub(crate) async fn show(
         },
         seen: view.seen.clone(),
         conversation: view.conversation.iter().map(in_conversation).collect(),
+        incoming: view.message.direction == Direction::In,
         frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
         list: back(&wanted.von, &tenant),
         tenant: view.tenant.name.clone(),
@@ -225,7 +228,7 @@ pub(crate) async fn show(
         toggle: refresh.toggle,
         poll: refresh.poll,
         notice: match wanted.hinweis.as_str() {
-            word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk") => {
+            word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk" | "gesendet") => {
                 texts::say(&format!("notice-{word}"), &[])
             }
             _ => String::new(),
@@ -267,7 +270,7 @@ fn facts(view: &MessageView) -> Vec<Fact> {
     if let Some(inspection) = &view.inspection {
         let sender = text::sender(&inspection.sender_name, &inspection.sender_address);
         let sender = if sender.is_empty() { "nicht angegeben".to_owned() } else { sender };
-        facts.push(fact("Absender (eigene Angabe, nicht geprüft)", sender));
+        facts.push(fact(if out { "Absender" } else { "Absender (eigene Angabe, nicht geprüft)" }, sender));
         if !inspection.recipients.is_empty() {
             facts.push(fact("Empfänger", text::line(&inspection.recipients, 1000)));
         }

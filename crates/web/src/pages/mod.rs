@@ -5,12 +5,15 @@
 pub(crate) mod account;
 pub(crate) mod books;
 pub(crate) mod desk;
+pub(crate) mod draft;
+pub(crate) mod drafts;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod resume;
 pub(crate) mod search;
 pub(crate) mod sign_in;
+pub(crate) mod upload;
 
 use askama::Template;
 use axum::extract::State;
@@ -54,6 +57,7 @@ pub(crate) struct Bar {
     pub(crate) name: String,
     pub(crate) csrf: String,
     pub(crate) reads_mail: bool,
+    pub(crate) writes: bool,
     pub(crate) is_operator: bool,
 }
 
@@ -63,6 +67,7 @@ impl Frame {
             name: crate::text::line(&p.signed.name, 80),
             csrf: p.signed.csrf.clone(),
             reads_mail: !p.signed.access.reading_tenants().is_empty(),
+            writes: !p.signed.access.writing_tenants().is_empty(),
             is_operator: p.signed.access.is_operator(),
         });
         Self {

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures::StreamExt;
-use poststelle_channels::mail::{MailFormat, MailNotices};
+use poststelle_channels::mail::{MailFormat, MailLetters, MailNotices};
 use poststelle_crypto::keys::RootKey;
 use poststelle_hub::channel::{
     Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, SendOutcome,
@@ -330,8 +330,9 @@ async fn node(
         clock: clock.clone(),
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
-        channels: HashMap::from([("webhook", channel)]),
+        channels: HashMap::from([("webhook", channel.clone()), ("mail", channel)]),
         notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
+        letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
         domain: "poststelle.example".to_owned(),
         node: "test".to_owned(),
         limits,

@@ -8,10 +8,13 @@ use axum::body::Body;
 use axum::http::Request;
 use poststelle_hub::clock::SystemIds;
 use poststelle_hub::watch::{Timers, Watch};
+use poststelle_hub::writing::{Origin, Typed, Upload};
 use poststelle_model::people::{Grant, Place};
-use poststelle_model::{AlarmId, ChannelKind, DeliveryState, Fault, MessageId, PrincipalId, Reason, Role};
+use poststelle_model::{
+    AlarmId, ChannelKind, DeliveryState, DraftId, DraftPartId, Fault, MessageId, PrincipalId, Reason, Role,
+};
 use poststelle_store::desk::DeskItem;
-use poststelle_store::{Scope, evidence};
+use poststelle_store::{Scope, access, evidence};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
 use uuid::Uuid;
 
@@ -31,6 +34,14 @@ pub enum Kind {
     Desk,
     Alarm,
     Mailbox,
+    Draft,
+    /// An attachment of a draft.
+    DraftPart,
+    /// The same of a client.
+    ApiDraft,
+    ApiDraftPart,
+    /// A box to write from, with its tenant.
+    Sender,
     /// A page begins after this message.
     Cursor,
     /// A client's idempotency key.
@@ -57,6 +68,7 @@ pub struct World {
     pub owners: [Caller; 2],
     pub values: BTreeMap<&'static str, Values>,
     pub version: i64,
+    pub draft_version: i64,
     /// Ids of the foreign tenant's things and people.
     pub ids: Vec<String>,
 }
@@ -106,7 +118,52 @@ async fn on_desk(bed: &Bed, side: &Side, message: MessageId) -> DeskItem {
     view.desk_items.into_iter().next().unwrap()
 }
 
+/// A draft with an attachment that is still to come, its version and the attachment.
+async fn plant_draft(bed: &Bed, side: &Side, author: PrincipalId, word: &str) -> (DraftId, i64, DraftPartId) {
+    let hub = &bed.hub;
+    let mut tx = hub.db().read(Scope::System).await.unwrap();
+    let access = access::access(&mut tx, author, hub.clock().now()).await.unwrap();
+    tx.rollback().await.unwrap();
+    let origin = Origin::Box(side.mailbox);
+    let draft = hub.begin_draft(&access, side.tenant, origin, "").await.unwrap();
+    let typed = Typed {
+        recipients: format!("{word}@aussen.example"),
+        subject: format!("{word}-Entwurf"),
+        text: word.to_owned(),
+        ..Typed::default()
+    };
+    hub.save_draft(&access, side.tenant, draft.id, draft.version, &typed).await.unwrap();
+    let upload =
+        Upload { name: format!("{}.pdf", word.to_lowercase()), media_type: "application/pdf".to_owned() };
+    let (draft, part) = hub.announce(&access, side.tenant, draft.id, &upload, 5).await.unwrap();
+    (draft.id, draft.version, part)
+}
+
 impl World {
+    /// The version an owner has before them when they come to this path.
+    pub fn version_for(&self, path: &str) -> i64 {
+        match path {
+            "/entwuerfe/{tenant}/{draft}" => self.draft_version,
+            "/entwuerfe/{tenant}/{draft}/loeschen" => self.draft_version + 2,
+            _ => self.version,
+        }
+    }
+
+    /// What a JSON body says beside the places.
+    pub fn members_for(&self, path: &str) -> Vec<String> {
+        let later = "\"at\":\"2026-12-24T12:00:00Z\"".to_owned();
+        let subject = "\"recipients\":\"zebra@aussen.example\",\"subject\":\"Bescheid\"".to_owned();
+        let version = |n: i64| format!("\"version\":{n}");
+        // Saved, attached, detached, sent later, taken back.
+        match path.strip_prefix("/api/v1/drafts/{tenant}/{draft}") {
+            Some("") => vec![version(self.draft_version), subject],
+            Some("/send") => vec![version(self.draft_version + 3), later],
+            Some("/withdraw") => vec![version(self.draft_version + 4)],
+            _ if path == "/api/v1/drafts" => Vec::new(),
+            _ => vec![version(self.version)],
+        }
+    }
+
     pub async fn new() -> Self {
         let bed = Bed::new().await;
         let (a, b) = (&bed.a, &bed.b);
@@ -202,11 +259,21 @@ impl World {
         for (name, id) in somebody {
             callers.push(signed_in(&bed, name, id).await);
         }
+        let handles =
+            hub.add_principal("zebra-handelt", "Zebra", "service", None, None, &who()).await.unwrap();
+        hub.grant(handles, Grant { role: Role::TenantAdmin, place: place_b }, &who()).await.unwrap();
+        let token =
+            hub.create_token(handles, b.tenant, "t", Duration::from_secs(86_400), &who()).await.unwrap();
         let owners = [
             signed_in(&bed, "their own administrator", worker).await,
-            client("their own client", &service(hub, b.tenant, "zebra-handelt", Role::TenantAdmin).await),
+            client("their own client", token.reveal()),
         ];
         let own_box = a.mailbox.to_string();
+        hub.add_address(a.tenant, a.mailbox, ChannelKind::Mail, "post@adorf.example", &who()).await.unwrap();
+        let (own_draft, _, own_part) = plant_draft(&bed, a, a.clerk, "Eigen").await;
+        let (draft, draft_version, part) = plant_draft(&bed, b, worker, "Zebra").await;
+        let (api_draft, _, api_part) = plant_draft(&bed, b, handles, "Zebra").await;
+        let sender = |side: &Side| format!("{}/{}", side.tenant, side.mailbox);
         let values = BTreeMap::from([
             ("Tenant", [a.tenant.to_string(), b.tenant.to_string(), nobodys(b.tenant)]),
             ("Message", [own.to_string(), message.to_string(), nobodys(message)]),
@@ -215,6 +282,11 @@ impl World {
             ("Item", [own_item.delivery.to_string(), item.delivery.to_string(), nobodys(item.delivery)]),
             ("Desk", [own_item.desk.to_string(), item.desk.to_string(), nobodys(item.desk)]),
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
+            ("Draft", [own_draft.to_string(), draft.to_string(), nobodys(draft)]),
+            ("DraftPart", [own_part.to_string(), part.to_string(), nobodys(part)]),
+            ("ApiDraft", [own_draft.to_string(), api_draft.to_string(), nobodys(api_draft)]),
+            ("ApiDraftPart", [own_part.to_string(), api_part.to_string(), nobodys(api_part)]),
+            ("Sender", [sender(a), sender(b), format!("{}/{}", nobodys(b.tenant), nobodys(b.mailbox))]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
             ("Word", ["bauantrag".into(), "zebra".into(), "yeti1".into()]),
@@ -234,8 +306,12 @@ impl World {
             item.desk.to_string(),
             handed,
             alarm.to_string(),
+            draft.to_string(),
+            part.to_string(),
+            api_draft.to_string(),
+            api_part.to_string(),
         ];
-        Self { callers, owners, values, version: delivery.version, ids: ids.to_vec(), bed }
+        Self { callers, owners, values, version: delivery.version, draft_version, ids: ids.to_vec(), bed }
     }
 
     /// All rows of the foreign tenant in every table that has some, as text.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poststelle_channels::mail::{MailChannel, MailFormat, MailNotices, MailReceiver, MailRoutes};
+use poststelle_channels::mail::{
+    MailChannel, MailFormat, MailLetters, MailNotices, MailReceiver, MailRoutes,
+};
 use poststelle_connect::hot_folder::HotFolder;
 use poststelle_connect::webhook::{Options, Webhook};
 use poststelle_crypto::keys::RootKey;
@@ -156,6 +158,7 @@ async fn hub(dir: &Path, mail: MailChannel, settings: &Settings) -> Arc<Hub> {
         openers: vec![Arc::new(MailFormat::default())],
         channels,
         notices: Arc::new(MailNotices { domain: "hub.example".into() }),
+        letters: Arc::new(MailLetters { domain: "hub.example".into() }),
         domain: "hub.example".into(),
         node: "test".into(),
         limits: settings.limits.clone(),

@@ -117,6 +117,11 @@ pub enum Step {
         id: MailboxId,
         name: String,
     },
+    SetFourEyes {
+        tenant: TenantId,
+        id: MailboxId,
+        on: bool,
+    },
     AddAddress {
         tenant: TenantId,
         mailbox: MailboxId,

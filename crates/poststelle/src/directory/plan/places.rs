@@ -244,6 +244,11 @@ impl Planner<'_> {
                     self.mailboxes.insert((tenant.id, name.clone()), id);
                     steps.push(Step::AddMailbox { tenant: tenant.id, id, name: name.clone() });
                 }
+                let now = basis.there.tenant(tenant.id).is_some_and(|k| k.four_eyes.contains(&id));
+                if let Some(on) = m.four_eyes.filter(|on| *on != now) {
+                    words.push(if on { "vier Augen" } else { "ohne vier Augen" }.to_owned());
+                    steps.push(Step::SetFourEyes { tenant: tenant.id, id, on });
+                }
                 for address in &m.addresses {
                     let lower = address.get_ref().to_lowercase();
                     if self.once(&mut seen_addresses, address, lower, "tenant.mailbox.addresses") {

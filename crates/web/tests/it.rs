@@ -24,6 +24,8 @@ mod reading;
 mod resume;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/sending.rs"]
+mod sending;
 #[path = "it/sign_in.rs"]
 mod sign_in;
 #[path = "it/strangers.rs"]

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! Sending: once, later, after a second look, by a program, and what happens when it fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use poststelle_hub::writing::{Origin, Submitted, Typed, WriteError};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use poststelle_hub::watch::{Timers, Watch};
+use poststelle_hub::writing::{Origin, Submitted, Typed, Upload, WriteError};
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{DeliveryState, Direction, DraftId, DraftState, MessageId, Role, TenantId};
+use poststelle_store::drafts::DraftWrite;
 use poststelle_store::{Scope, drafts};
 
 use crate::bed::{Bed, Does, person, who};
@@ -300,4 +305,29 @@ async fn a_program_writes_too() {
         .body(Body::from(json!({ "tenant": tenant, "reply_to": question }).to_string()))
         .unwrap();
     assert_eq!(bed.ask(request).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_leaves_drafts_alone() {
+    let bed = Bed::new().await;
+    let ada = Writer::of(&bed, &bed.a).await;
+    let (tenant, access, hub) = (bed.a.tenant, ada.access(&bed).await, &bed.hub);
+    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
+    let upload = Upload { name: "Plan.pdf".to_owned(), media_type: "application/pdf".to_owned() };
+    let plan = stream::iter([Ok(Bytes::from_static(b"Plan"))]).boxed();
+    let draft = hub.attach(&access, tenant, draft.id, &upload, plan).await.unwrap();
+    // Long after every upload has ended.
+    bed.clock.advance(Duration::from_secs(400 * 86_400));
+    let watch = Watch::new(Arc::clone(hub), Timers::default());
+    assert_eq!((watch.sweep().await.unwrap(), bed.blobs()), (0, 1));
+    let part = hub.draft_view(&access, tenant, draft.id).await.unwrap().parts.remove(0);
+    let (_, mut octets) = hub.attachment_octets(&access, tenant, draft.id, part.id).await.unwrap();
+    assert_eq!(octets.next().await.unwrap().unwrap(), "Plan");
+    // What no draft names any more goes: here the row was lost, not the blob.
+    let mut tx = hub.db().begin(Scope::Tenant(tenant)).await.unwrap();
+    for write in [DraftWrite::Clear(tenant, draft.id), DraftWrite::Delete(tenant, draft.id, draft.version)] {
+        drafts::apply(&mut tx, &write).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!((watch.sweep().await.unwrap(), bed.blobs()), (1, 0));
 }

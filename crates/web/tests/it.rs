@@ -36,6 +36,8 @@ mod resume;
 mod search;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/sending.rs"]
+mod sending;
 #[path = "it/sign_in.rs"]
 mod sign_in;
 #[path = "it/strangers.rs"]

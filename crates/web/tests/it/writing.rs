@@ -1,39 +1,32 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! Writing: a clerk answers, passes on and writes anew, with files, in two windows, now and later.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use poststelle_hub::writing::{
-    Origin, PARTS_CAP, SUBJECT_CAP, Submitted, TEXT_CAP, Typed, Upload, WriteError,
-};
+use poststelle_hub::writing::{Origin, PARTS_CAP, SUBJECT_CAP, TEXT_CAP, Upload, WriteError};
 use poststelle_model::people::{Grant, Place};
-use poststelle_model::{
-    Access, ChannelKind, DeliveryState, Direction, DraftId, DraftState, MessageId, PrincipalId, Role,
-    TenantId,
-};
-use poststelle_store::{Scope, access, drafts, messages};
+use poststelle_model::{Access, ChannelKind, Direction, DraftId, MessageId, PrincipalId, Role, TenantId};
+use poststelle_store::{Scope, access, messages};
 
-use crate::bed::{Answer, Bed, Does, Side, hostile_mail, person, who};
+use crate::bed::{Answer, Bed, Side, hostile_mail, person, who};
 
-const MAIL: &[u8] = b"From: \"Erna Erfunden\" <erna@aussen.example>\r\nTo: post@adorf.example\r\n\
+pub const MAIL: &[u8] = b"From: \"Erna Erfunden\" <erna@aussen.example>\r\nTo: post@adorf.example\r\n\
     Subject: Frage zur Hecke\r\nMessage-ID: <zwei@aussen.example>\r\nIn-Reply-To: <eins@aussen.example>\r\n\
     References: <null@aussen.example> <eins@aussen.example>\r\n\r\nDarf die Hecke\r\nso hoch sein?\r\n";
 
 /// Octets in which every value occurs, longer than one line.
-fn octets(length: usize) -> Vec<u8> {
+pub fn octets(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 31 % 251) as u8).collect()
 }
 
-struct Writer {
-    id: PrincipalId,
-    cookie: String,
-    csrf: String,
+pub struct Writer {
+    pub id: PrincipalId,
+    pub cookie: String,
+    pub csrf: String,
 }
 
 impl Writer {
-    async fn of(bed: &Bed, side: &Side) -> Self {
+    pub async fn of(bed: &Bed, side: &Side) -> Self {
         let address =
             format!("post@{}.example", if side.tenant == bed.a.tenant { "adorf" } else { "bestadt" });
         let (tenant, mailbox) = (side.tenant, side.mailbox);
@@ -42,13 +35,13 @@ impl Writer {
         Self { id: side.clerk, cookie, csrf }
     }
 
-    async fn access(&self, bed: &Bed) -> Access {
+    pub async fn access(&self, bed: &Bed) -> Access {
         let mut tx = bed.hub.db().read(Scope::System).await.unwrap();
         access::access(&mut tx, self.id, bed.hub.clock().now()).await.unwrap()
     }
 
     /// Answers or passes on a message; gives the address of the draft.
-    async fn begins(&self, bed: &Bed, tenant: TenantId, id: MessageId, kind: &str) -> String {
+    pub async fn begins(&self, bed: &Bed, tenant: TenantId, id: MessageId, kind: &str) -> String {
         let path = format!("/nachrichten/{tenant}/{id}/entwurf");
         let form = format!("csrf={}&art={kind}", self.csrf);
         let answer = bed.post(&path, "192.0.2.1", &[("cookie", &self.cookie)], &form).await;
@@ -58,7 +51,13 @@ impl Writer {
     }
 
     /// The form of a draft with files.
-    async fn posts(&self, bed: &Bed, path: &str, fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> Answer {
+    pub async fn posts(
+        &self,
+        bed: &Bed,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &[u8])],
+    ) -> Answer {
         let mut body = Vec::new();
         for (name, value) in [("csrf", self.csrf.as_str())].iter().chain(fields) {
             body.extend_from_slice(
@@ -84,7 +83,7 @@ impl Writer {
         bed.ask(request).await
     }
 
-    async fn puts(&self, bed: &Bed, path: &str, offset: usize, octets: &[u8]) -> Answer {
+    pub async fn puts(&self, bed: &Bed, path: &str, offset: usize, octets: &[u8]) -> Answer {
         let request = Request::put(path)
             .header("cookie", &self.cookie)
             .header("x-csrf-token", &self.csrf)
@@ -96,19 +95,19 @@ impl Writer {
 }
 
 /// The value of a field on a page.
-fn field<'a>(html: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(html: &'a str, name: &str) -> &'a str {
     let (_, rest) = html.split_once(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("{name}: {html}"));
     rest.split_once("value=\"").unwrap().1.split('"').next().unwrap()
 }
 
 /// The message a letter became.
-fn message_of(answer: &Answer) -> MessageId {
+pub fn message_of(answer: &Answer) -> MessageId {
     let place = answer.header("location");
     assert!(place.ends_with("?hinweis=gesendet"), "{} {}", answer.status, answer.text());
     place.split('?').next().unwrap().rsplit('/').next().unwrap().parse().unwrap()
 }
 
-async fn messages_of(bed: &Bed, tenant: TenantId) -> Vec<(MessageId, Direction)> {
+pub async fn messages_of(bed: &Bed, tenant: TenantId) -> Vec<(MessageId, Direction)> {
     let mut tx = bed.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
     let all = messages::page(&mut tx, tenant, None, 100).await.unwrap();
     all.into_iter().map(|l| (l.id, l.direction)).collect()
@@ -343,116 +342,6 @@ async fn nothing_typed_begins_a_field_and_caps_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sent_once_however_often_it_is_asked_for() {
-    let bed = Bed::new().await;
-    let ada = Writer::of(&bed, &bed.a).await;
-    let (tenant, access) = (bed.a.tenant, ada.access(&bed).await);
-    let hub = &bed.hub;
-    let typed = Typed {
-        recipients: "erna@aussen.example".to_owned(),
-        subject: "Bescheid".to_owned(),
-        ..Typed::default()
-    };
-    let begin = async || {
-        let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
-        hub.save_draft(&access, tenant, draft.id, 1, &typed).await.unwrap()
-    };
-    // Two at once, on two nodes.
-    let draft = begin().await;
-    let other = bed.second_node().await;
-    let (one, two) = tokio::join!(
-        hub.send_draft(&access, tenant, draft.id, draft.version, None),
-        other.hub.send_draft(&access, tenant, draft.id, draft.version, None)
-    );
-    assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
-    for lost in [&one, &two].into_iter().filter_map(|r| r.as_ref().err()) {
-        assert!(matches!(lost, WriteError::Changed(_)), "{lost:?}");
-    }
-    // The answer to the commit was lost: the same is asked again.
-    let again = hub.send_draft(&access, tenant, draft.id, draft.version, None).await.unwrap();
-    let Submitted::Sent(first) = again else { panic!("{again:?}") };
-    assert_eq!(messages_of(&bed, tenant).await, [(first, Direction::Out)]);
-
-    // A node that died after the wish was committed: the job goes on.
-    let draft = begin().await;
-    let soon = hub.clock().now().plus(Duration::from_secs(600));
-    let waits = hub.send_draft(&access, tenant, draft.id, draft.version, Some(soon)).await.unwrap();
-    assert_eq!(waits, Submitted::Waits);
-    assert_eq!(messages_of(&bed, tenant).await.len(), 1, "not before its time");
-    bed.clock.advance(Duration::from_secs(601));
-    let sent = become_message(&bed, tenant, draft.id).await;
-    let all = messages_of(&bed, tenant).await;
-    assert_eq!(all.len(), 2, "{all:?}");
-    assert!(all.contains(&(sent, Direction::Out)));
-    // Whatever jobs are left find nothing to do.
-    bed.clock.advance(Duration::from_secs(3600));
-    bed.mail(&bed.a, MAIL).await;
-    assert_eq!(messages_of(&bed, tenant).await.len(), 3);
-    let balance = bed.see("/api/v1/balance", &bed.session(bed.operator).await.0).await.json();
-    assert_eq!(balance["ok"], true, "{balance}");
-}
-
-/// Waits until the engine sent a draft.
-async fn become_message(bed: &Bed, tenant: TenantId, id: DraftId) -> MessageId {
-    for _ in 0..2000 {
-        let mut tx = bed.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
-        let draft = drafts::get(&mut tx, tenant, id).await.unwrap().unwrap();
-        if let Some(message) = draft.message {
-            return message;
-        }
-        drop(tx);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("draft {id} was not sent");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn later_and_taken_back() {
-    let bed = Bed::new().await;
-    let ada = Writer::of(&bed, &bed.a).await;
-    let question = bed.mail(&bed.a, MAIL).await;
-    let tenant = bed.a.tenant;
-    let draft = ada.begins(&bed, tenant, question, "antwort").await;
-    let fields = |at: &'static str| {
-        [
-            ("version", "1"),
-            ("an", "erna@aussen.example"),
-            ("betreff", "AW: Hecke"),
-            ("text", "Ja"),
-            ("zeitpunkt", at),
-        ]
-    };
-    for bad in ["", "gestern", "2026-03-02T08:59", "2029-01-01T00:00"] {
-        let version = field(&bed.see(&draft, &ada.cookie).await.text(), "version").to_owned();
-        let mut fields = fields(bad).to_vec();
-        fields[0].1 = &version;
-        fields.push(("schritt", "spaeter"));
-        let refused = ada.posts(&bed, &draft, &fields, &[]).await;
-        assert!(refused.text().contains("PST-DRAFT-0013"), "{bad}: {}", refused.text());
-    }
-    let mut fields = fields("2026-03-02T10:30").to_vec();
-    fields[0].1 = "2";
-    fields.push(("schritt", "spaeter"));
-    let waits = ada.posts(&bed, &draft, &fields, &[]).await;
-    assert_eq!(waits.header("location"), format!("{draft}?hinweis=wartet"), "{}", waits.text());
-    let html = bed.see(&draft, &ada.cookie).await.text();
-    assert!(html.contains("02.03.2026, 10:30 Uhr") && html.contains("Zurückholen"), "{html}");
-    assert!(bed.see("/entwuerfe", &ada.cookie).await.text().contains("wartet auf den Versand"));
-    // Nothing can be changed meanwhile.
-    let version = field(&html, "version").to_owned();
-    let late =
-        ada.posts(&bed, &draft, &[("version", &version), ("text", "anders")], &[("a.pdf", b"x")]).await;
-    assert!(late.status == StatusCode::CONFLICT && late.text().contains("PST-DRAFT-0011"), "{}", late.text());
-    let back = ada.posts(&bed, &draft, &[("version", &version), ("schritt", "zurueckholen")], &[]).await;
-    assert_eq!(back.header("location"), format!("{draft}?hinweis=zurueckgeholt"), "{}", back.text());
-    bed.clock.advance(Duration::from_secs(7200));
-    bed.mail(&bed.a, MAIL).await;
-    let html = bed.see(&draft, &ada.cookie).await.text();
-    assert!(html.contains(">\nJa</textarea>"), "a draft again: {html}");
-    assert!(messages_of(&bed, tenant).await.iter().all(|m| m.1 == Direction::In));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_goes_on_where_it_stopped() {
     let bed = Bed::new().await;
     let ada = Writer::of(&bed, &bed.a).await;
@@ -592,183 +481,4 @@ async fn a_draft_is_its_authors_as_long_as_they_may_write() {
     // A role taken back takes the draft along.
     bed.hub.revoke(ada.id, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
     assert_eq!(bed.see(&draft, &ada.cookie).await.status, StatusCode::NOT_FOUND);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_failed_comes_back_to_the_desk_it_was_written_from() {
-    let bed = Bed::new().await;
-    Writer::of(&bed, &bed.a).await;
-    let tenant = bed.a.tenant;
-    let desk = bed.hub.add_desk(bed.a.administration, "Bauamt", &[tenant], &who()).await.unwrap();
-    let narrow = person(&bed.hub, "bau", "Benno Bau", Some(bed.a.administration)).await;
-    let place = Place::Desk { tenant, desk };
-    bed.hub.grant(narrow, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
-    let (cookie, csrf) = bed.session(narrow).await;
-    let benno = Writer { id: narrow, cookie, csrf };
-    let access = benno.access(&bed).await;
-    *bed.far.does.lock().unwrap() = Does::Refuses;
-    let hub = &bed.hub;
-    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
-    assert_eq!((draft.desk, draft.state), (Some(desk), DraftState::Open));
-    let path = format!("/entwuerfe/{tenant}/{}", draft.id);
-    let fields = [
-        ("version", "1"),
-        ("an", "erna@aussen.example"),
-        ("betreff", "Bescheid"),
-        ("text", "Ja"),
-        ("schritt", "senden"),
-    ];
-    let id = message_of(&benno.posts(&bed, &path, &fields, &[]).await);
-    let mut item = None;
-    for _ in 0..2000 {
-        let view = hub.message_view_unchecked(tenant, id).await.unwrap();
-        if view.deliveries.iter().any(|d| d.delivery.state == DeliveryState::Rejected) {
-            item = view.desk_items.into_iter().next();
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(item.unwrap().desk, desk, "not the clearing desk");
-    // Said in words, not by colour alone: on the desk, in the list of what was sent, on the page.
-    let list = bed.see(&format!("/arbeit/{desk}"), &benno.cookie).await.text();
-    assert!(list.contains("Bescheid") && list.contains("Versand: bitte prüfen"), "{list}");
-    let list = bed.see("/entwuerfe", &benno.cookie).await.text();
-    assert!(list.contains("kern-badge--danger") && list.contains("abgelehnt"), "{list}");
-    let page = bed.see(&format!("/nachrichten/{tenant}/{id}"), &benno.cookie).await;
-    assert!(page.status == StatusCode::OK && page.text().contains("abgelehnt"), "{}", page.text());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn four_eyes_see_what_leaves() {
-    let bed = Bed::new().await;
-    let ada = Writer::of(&bed, &bed.a).await;
-    let tenant = bed.a.tenant;
-    let by = who();
-    let mut edit = bed.hub.edit(&by).await.unwrap();
-    edit.set_four_eyes(tenant, bed.a.mailbox, true).await.unwrap();
-    edit.commit().await.unwrap();
-    let colleague = person(&bed.hub, "bea", "Bea Buche", Some(bed.a.administration)).await;
-    let place = Place::Tenant { tenant };
-    bed.hub.grant(colleague, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
-    let (cookie, csrf) = bed.session(colleague).await;
-    let bea = Writer { id: colleague, cookie, csrf };
-    let far = Writer::of(&bed, &bed.b).await;
-    let question = bed.mail(&bed.a, MAIL).await;
-    let draft = ada.begins(&bed, tenant, question, "antwort").await;
-    let send = async |version: &str| {
-        let fields = [
-            ("version", version),
-            ("an", "erna@aussen.example"),
-            ("betreff", "Bescheid"),
-            ("text", "Ja"),
-            ("schritt", "senden"),
-        ];
-        ada.posts(&bed, &draft, &fields, &[("Plan.pdf", b"Plan")]).await
-    };
-    let step = async |writer: &Writer, step: &str| {
-        let html = bed.see(&draft, &writer.cookie).await.text();
-        let version =
-            if html.contains("name=\"version\"") { field(&html, "version").to_owned() } else { "1".into() };
-        writer.posts(&bed, &draft, &[("version", &version), ("schritt", step)], &[]).await
-    };
-    let asks = send("1").await;
-    assert_eq!(asks.header("location"), format!("{draft}?hinweis=freigabe"), "{}", asks.text());
-    assert_eq!(messages_of(&bed, tenant).await.len(), 1, "nothing leaves yet");
-    // Not by oneself, not by others.
-    let own = step(&ada, "freigeben").await;
-    assert!(own.text().contains("PST-DRAFT-0016"), "{}", own.text());
-    assert_eq!(step(&far, "freigeben").await.status, StatusCode::NOT_FOUND);
-    assert!(!bed.see("/entwuerfe", &far.cookie).await.text().contains("Bescheid"));
-    // The second person sees all of it, and gives it back or lets it go.
-    let list = bed.see("/entwuerfe", &bea.cookie).await.text();
-    assert!(list.contains("Von Ihnen freizugeben") && list.contains("Bescheid"), "{list}");
-    let html = bed.see(&draft, &bea.cookie).await.text();
-    assert!(html.contains("Geschrieben von Karla Klerk") && html.contains("Plan.pdf"), "{html}");
-    let file =
-        html.split("href=\"").filter_map(|p| p.split('"').next()).find(|h| h.ends_with("/datei")).unwrap();
-    assert_eq!(bed.see(file, &bea.cookie).await.octets, b"Plan");
-    assert_eq!(step(&bea, "zurueckgeben").await.header("location"), "/entwuerfe?hinweis=zurueckgegeben");
-    assert_eq!(bed.see(&draft, &bea.cookie).await.status, StatusCode::NOT_FOUND, "it is its author's again");
-    let html = bed.see(&draft, &ada.cookie).await.text();
-    assert!(html.contains("PST-DRAFT-0017"), "{html}");
-    let version = field(&html, "version").to_owned();
-    send(&version).await;
-    // Its author can take it back as long as nobody released it.
-    let back = step(&ada, "zurueckholen").await;
-    assert_eq!(back.header("location"), format!("{draft}?hinweis=zurueckgeholt"), "{}", back.text());
-    let version = field(&bed.see(&draft, &ada.cookie).await.text(), "version").to_owned();
-    send(&version).await;
-    let id = message_of(&step(&bea, "freigeben").await);
-    bed.processed(tenant, id).await;
-    let html = bed.see(&format!("/nachrichten/{tenant}/{id}"), &ada.cookie).await.text();
-    assert!(html.contains("Bea Buche hat die Nachricht zum Versand freigegeben"), "{html}");
-    let view = bed.hub.message_view_unchecked(tenant, id).await.unwrap();
-    assert_eq!(view.timeline[0].who, "Karla Klerk", "the author hands it in");
-    assert!(view.timeline[0].text.contains("geht aus von post@adorf.example"), "{}", view.timeline[0].text);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_writes_too() {
-    let bed = Bed::new().await;
-    Writer::of(&bed, &bed.a).await;
-    let tenant = bed.a.tenant;
-    let token = crate::bed::service(&bed.hub, tenant, "schreibt", Role::Clerk).await;
-    let ask = async |method: &str, path: &str, body: serde_json::Value| {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1/drafts{path}"))
-            .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string()))
-            .unwrap();
-        bed.ask(request).await
-    };
-    use serde_json::json;
-    let question = bed.mail(&bed.a, MAIL).await;
-    let bad =
-        ask("POST", "", json!({ "tenant": tenant, "mailbox": bed.a.mailbox, "reply_to": question })).await;
-    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
-    let begun = ask("POST", "", json!({ "tenant": tenant, "reply_to": question })).await;
-    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
-    let path = format!("/{tenant}/{}", begun.json()["id"].as_str().unwrap());
-    assert_eq!(begun.header("location"), format!("/api/v1/drafts{path}"));
-    let text = "ü".repeat(30_000);
-    let said = json!({ "version": 1, "recipients": "erna@aussen.example", "subject": "AW", "text": text });
-    let saved = ask("PUT", &path, said.clone()).await.json();
-    assert_eq!((&saved["version"], &saved["kind"]), (&json!(2), &json!("reply")));
-    let late = ask("PUT", &path, json!({ "version": 1, "text": "x" })).await;
-    assert_eq!((late.status, &late.json()["code"]), (StatusCode::CONFLICT, &json!("PST-DRAFT-0001")));
-    let request = Request::post(format!("/api/v1/drafts{path}/parts"))
-        .header("authorization", format!("Bearer {token}"))
-        .header("content-type", "application/pdf")
-        .header("x-poststelle-name", "Plan%20M%C3%BCller.pdf")
-        .body(Body::from(octets(2000)))
-        .unwrap();
-    assert_eq!(bed.ask(request).await.json()["version"], 3);
-    let whole = ask("GET", &path, json!({})).await.json();
-    assert_eq!(whole["text"], json!(text));
-    assert_eq!(
-        (&whole["parts"][0]["name"], &whole["from"]),
-        (&json!("Plan Müller.pdf"), &json!("post@adorf.example"))
-    );
-    let early =
-        ask("POST", &format!("{path}/send"), json!({ "version": 3, "at": "2020-01-01T00:00:00Z" })).await;
-    assert_eq!(early.json()["code"], "PST-DRAFT-0013");
-    let later = json!({ "version": 3, "at": "2026-03-03T08:00:00Z" });
-    assert_eq!(ask("POST", &format!("{path}/send"), later).await.json()["state"], "sending");
-    let back = ask("POST", &format!("{path}/withdraw"), json!({ "version": 4 })).await.json();
-    assert_eq!((&back["state"], &back["version"]), (&json!("open"), &json!(5)));
-    let sent = ask("POST", &format!("{path}/send"), json!({ "version": 5 })).await.json();
-    assert_eq!(sent["state"], "sent");
-    assert_eq!(ask("POST", &format!("{path}/send"), json!({ "version": 5 })).await.json(), sent, "once");
-    let list = ask("GET", "", json!({})).await.json();
-    assert_eq!(list["drafts"][0]["message"], sent["message"]);
-    assert_eq!(messages_of(&bed, tenant).await.len(), 2);
-    // A client that reads only cannot begin one.
-    let request = Request::post("/api/v1/drafts")
-        .header("authorization", format!("Bearer {}", bed.a.reader))
-        .header("content-type", "application/json")
-        .body(Body::from(json!({ "tenant": tenant, "reply_to": question }).to_string()))
-        .unwrap();
-    assert_eq!(bed.ask(request).await.status, StatusCode::FORBIDDEN);
 }

@@ -39,6 +39,7 @@ administration = "amt-alt"
 [[tenant.mailbox]]
 name = "Poststelle"
 addresses = ["post@dorf.example", "Info@Dorf.example"]
+four_eyes = true
 
 [[tenant.connector]]
 name = "Bauverfahren"

@@ -105,6 +105,10 @@ impl Hub {
         }
         // Claimed before without a recorded outcome: a worker died in the middle, or lost its lease.
         let interrupted = job.attempts > 1 || delivery.state == DeliveryState::Sending;
+        if interrupted && !descriptor.idempotent {
+            // What may have arrived stays unclear until it is cleared up, whatever becomes of this attempt.
+            delivery.state = in_doubt(delivery.state);
+        }
         let doubtful = interrupted || delivery.state == DeliveryState::Unclear;
         delivery.attempts += 1;
         let key = IdempotencyKey::of(delivery.id);
@@ -306,9 +310,7 @@ impl Hub {
     ) -> Change {
         let now = self.clock.now();
         let delay = self.backoff(delivery.attempts);
-        delivery.state = begun(delivery.state)
-            .and_then(|s| s.after(DeliveryEvent::LoseTrack).ok())
-            .unwrap_or(delivery.state);
+        delivery.state = in_doubt(delivery.state);
         delivery.next_attempt = now.plus(delay);
         delivery.changed_at = now;
         delivery.reason = Some(reason.clone());
@@ -544,6 +546,11 @@ fn of_the_house(error: &ChannelError) -> Option<StoreError> {
 
 fn begun(state: DeliveryState) -> Option<DeliveryState> {
     state.after(DeliveryEvent::Begin).ok()
+}
+
+/// The far side may have it.
+fn in_doubt(state: DeliveryState) -> DeliveryState {
+    begun(state).and_then(|s| s.after(DeliveryEvent::LoseTrack).ok()).unwrap_or(state)
 }
 
 impl Verdict {

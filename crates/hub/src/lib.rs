@@ -7,6 +7,7 @@
 //! through [`content::Opener`]; both are wired in the binary.
 
 pub mod accept;
+pub mod accounts;
 pub mod books;
 pub mod bounce;
 pub mod change;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! Signing in: local accounts, sessions, API tokens. The seam for OpenID Connect is [`SignIn`].
+//! Signing in: local accounts, sessions, API tokens; steps beyond the password: [`crate::accounts`]. The seam for OpenID Connect is [`SignIn`].
 //!
 //! Guarantees: an unknown name costs as much time as a wrong password; after
 //! repeated failures an account is locked for a while; cookies and tokens are
@@ -12,15 +12,16 @@ use poststelle_crypto::digest::hex;
 use poststelle_crypto::token::Token;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::{Access, Event, PrincipalId, Subject, TenantId, Timestamp, Who};
+use poststelle_store::accounts::{self, WaitsFor};
 use poststelle_store::{Scope, StoreError, access};
 use serde_json::json;
 
 use crate::hub::Hub;
 
 /// Failures in a row that lock an account.
-const LOCK_AFTER: i64 = 5;
+pub(crate) const LOCK_AFTER: i64 = 5;
 /// For how long.
-const LOCK_FOR: Duration = Duration::from_secs(300);
+pub(crate) const LOCK_FOR: Duration = Duration::from_secs(300);
 /// A session ends after this long without use.
 pub const SESSION_IDLE: Duration = Duration::from_secs(8 * 3600);
 
@@ -44,12 +45,7 @@ impl SignIn for LocalAccounts {
         let row = access::by_login(&mut tx, &login).await?;
         tx.rollback().await?;
         let stored = row.as_ref().map(|r| r.password_hash.clone()).filter(|h| !h.is_empty());
-        let secret = secret.to_owned();
-        let fits = tokio::task::spawn_blocking(move || {
-            poststelle_crypto::password::verify_or_dummy(secret.as_bytes(), stored.as_deref())
-        })
-        .await
-        .map_err(|e| StoreError::Config(e.to_string()))??;
+        let fits = fits(secret, stored).await?;
         let Some(row) = row else { return Ok(None) };
         if !row.active || row.locked_until > now {
             return Ok(None);
@@ -67,6 +63,15 @@ impl SignIn for LocalAccounts {
     }
 }
 
+/// Is this the password of the stored hash? Without one it takes as long and is not.
+pub(crate) async fn fits(secret: &str, stored: Option<String>) -> Result<bool, StoreError> {
+    let secret = secret.to_owned();
+    let fits = tokio::task::spawn_blocking(move || {
+        poststelle_crypto::password::verify_or_dummy(secret.as_bytes(), stored.as_deref())
+    });
+    Ok(fits.await.map_err(|e| StoreError::Config(e.to_string()))??)
+}
+
 /// A fresh session.
 #[derive(Debug)]
 pub struct NewSession {
@@ -76,6 +81,8 @@ pub struct NewSession {
     pub csrf: String,
     /// Ends.
     pub expires_at: Timestamp,
+    /// What it still needs before it opens anything.
+    pub waits_for: WaitsFor,
 }
 
 /// Somebody signed in.
@@ -92,35 +99,6 @@ pub struct SignedIn {
 }
 
 impl Hub {
-    /// Opens a session for a principal; audited.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn open_session(&self, principal: PrincipalId, agent: &str) -> Result<NewSession, StoreError> {
-        let now = self.clock.now();
-        let token = Token::generate()?;
-        let csrf = Token::generate()?.reveal().to_owned();
-        let expires_at = now.plus(SESSION_IDLE);
-        let mut tx = self.db.begin(Scope::System).await?;
-        let agent: String = agent.chars().filter(|c| !c.is_control()).take(200).collect();
-        let hash = hex(&token.lookup_hash());
-        access::open_session(&mut tx, &hash, principal, &csrf, now, expires_at, &agent).await?;
-        let who = Who::Principal { id: principal };
-        let news = NewEvidence::new(
-            TenantId::SYSTEM,
-            Subject::principal(principal),
-            Event::SignedIn,
-            who,
-            json!({ "agent": agent }),
-        );
-        poststelle_evidence::append(&mut tx, now, &[news]).await.map_err(|e| match e {
-            poststelle_evidence::EvidenceError::Store(e) => e,
-            other => StoreError::Config(other.to_string()),
-        })?;
-        tx.commit().await?;
-        Ok(NewSession { token, csrf, expires_at })
-    }
-
     /// Who is behind a cookie, with rights as of now.
     ///
     /// # Errors
@@ -130,7 +108,8 @@ impl Hub {
         let hash = hex(&token.lookup_hash());
         let now = self.clock.now();
         let mut tx = self.db.read(Scope::System).await?;
-        let Some(session) = access::session(&mut tx, &hash, now).await? else { return Ok(None) };
+        let session = accounts::session(&mut tx, &hash, now).await?;
+        let Some(session) = session.filter(|s| s.waits_for == WaitsFor::Nothing) else { return Ok(None) };
         let Some(row) = access::by_id(&mut tx, session.principal).await? else { return Ok(None) };
         let rights = access::access(&mut tx, session.principal, now).await?;
         tx.rollback().await?;
@@ -140,7 +119,7 @@ impl Hub {
         if now.since(session.seen_at) > Duration::from_secs(60) {
             let touch = async {
                 let mut tx = self.db.begin(Scope::System).await?;
-                access::touch_session(&mut tx, &hash, now, now.plus(SESSION_IDLE)).await?;
+                accounts::touch(&mut tx, &hash, now, now.plus(SESSION_IDLE)).await?;
                 tx.commit().await
             };
             // A disk that takes no writes must not keep people from reading.
@@ -158,7 +137,7 @@ impl Hub {
     pub async fn close_session(&self, token: &str) -> Result<(), StoreError> {
         let Ok(token) = Token::parse(token) else { return Ok(()) };
         let mut tx = self.db.begin(Scope::System).await?;
-        access::close_session(&mut tx, &hex(&token.lookup_hash())).await?;
+        accounts::close(&mut tx, &hex(&token.lookup_hash())).await?;
         tx.commit().await
     }
 

@@ -37,7 +37,6 @@ PST-HUB-0005 = Das Ziel { $lane } ist gestört und wird bis { $until } nicht ang
 PST-HUB-0006 = Die Uhr dieses Knotens weicht um { $seconds } Sekunden von der Datenbank ab; der Betrieb muss die Zeitquelle prüfen.
 PST-HUB-0007 = Aus einer Datensicherung wiederhergestellt: Was nach { $at } angenommen wurde, kann fehlen. Der Betrieb muss die Kanäle auf Wiederholungen prüfen.
 
-PST-HUB-0008 = Eine Übergabe wartet auf eine Person: { $why }
 PST-HUB-0009 = Dieser Alarm endet von selbst, sobald seine Ursache behoben ist. Er lässt sich nicht wegnehmen.
 PST-HUB-0010 = Der Nachweis dazu ließ sich nicht schreiben, deshalb wurde nichts gezeigt und nichts getan. Bitte noch einmal versuchen; hält es an, muss der Betrieb die Datenbank prüfen.
 
@@ -159,10 +158,16 @@ PST-WEB-0005 = Diese Adresse kann so nicht benutzt werden. Bitte prüfen Sie die
 PST-WEB-0006 = Die Anfrage ist größer, als hier zulässig ist.
 PST-WEB-0007 = Bei der Bearbeitung ist ein Fehler aufgetreten. Bitte versuchen Sie es noch einmal; bleibt der Fehler, muss der Betrieb das Protokoll prüfen.
 PST-WEB-0008 = Die Anfrage kam von einer fremden Seite und wurde nicht ausgeführt.
+PST-WEB-0009 = Das bisherige Passwort ist falsch.
+PST-WEB-0010 = Das neue Passwort ist zu kurz, gleicht dem bisherigen oder enthält Ihren Anmeldenamen. Bitte wählen Sie ein anderes.
+PST-WEB-0011 = Der Code ist falsch, abgelaufen oder schon benutzt. Bitte warten Sie auf den nächsten Code der App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
+PST-WEB-0012 = Nach mehreren falschen Eingaben ist das Konto für einige Minuten gesperrt. Bitte versuchen Sie es danach noch einmal.
+PST-WEB-0013 = Die beiden Eingaben des neuen Passworts sind verschieden.
+PST-WEB-0014 = Der Code passt nicht zum Schlüssel. Bitte übernehmen Sie den neuen Schlüssel unten in die App und prüfen Sie, ob die Uhr Ihres Geräts stimmt.
 
-PST-WEB-0009 = Das ist kein Tag. Bitte geben Sie ihn an wie 2026-03-31 oder wählen Sie ihn im Kalender.
-PST-WEB-0010 = Von diesem Bestandteil gibt es keine Vorschau: Gezeigt werden Bilder (PNG, JPEG, GIF, WebP) und PDF-Dokumente bis 20 MiB. Bitte speichern Sie ihn.
-PST-WEB-0011 = Vorschau nicht möglich: Das Dokument ist beschädigt, geschützt oder zu aufwendig. Bitte speichern Sie das Original und öffnen Sie es dort, wo Sie solche Dokumente lesen.
+PST-WEB-0020 = Das ist kein Tag. Bitte geben Sie ihn an wie 2026-03-31 oder wählen Sie ihn im Kalender.
+PST-WEB-0021 = Von diesem Bestandteil gibt es keine Vorschau: Gezeigt werden Bilder (PNG, JPEG, GIF, WebP) und PDF-Dokumente bis 20 MiB. Bitte speichern Sie ihn.
+PST-WEB-0022 = Vorschau nicht möglich: Das Dokument ist beschädigt, geschützt oder zu aufwendig. Bitte speichern Sie das Original und öffnen Sie es dort, wo Sie solche Dokumente lesen.
 PST-API-0005 = Mit diesem Zugangstoken dürfen hier keine Nachrichten übergeben werden. Die Verwaltung des Mandanten muss die Rolle „intake“ erteilen.
 PST-API-0006 = Der Inhaltstyp ist nicht lesbar, oder die Anfrage ist komprimiert. Bitte senden Sie den Inhalt unverändert mit einem gültigen Content-Type.
 PST-API-0007 = Die Anfrage enthält keine Nachricht.

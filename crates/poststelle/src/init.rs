@@ -109,6 +109,7 @@ async fn first_operator(config: &Config, args: &InitArgs) -> Result<Option<Secre
         kind: "person".to_owned(),
         administration: None,
         password_hash: hash_password(password.expose_secret()).await?,
+        must_change: true,
     };
     let mut edit = hub.edit(&who).await?;
     edit.add_principal(new).await.with_context(|| format!("--login {}", args.login))?;

@@ -64,8 +64,18 @@ impl Acting {
 
 #[derive(Debug, Subcommand)]
 pub enum PersonCommand {
-    /// Sets a new password (asked for, or a line on standard input) and ends all sessions.
+    /// Sets a new password (asked for, or a line on standard input) and ends all sessions; the person chooses an own
+    /// one at the next sign-in.
     Password {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Sign-in name.
+        login: String,
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Takes the second factor away (telephone and recovery codes are lost) and ends all sessions.
+    DropSecondFactor {
         #[command(flatten)]
         config: ConfigArg,
         /// Sign-in name.
@@ -148,7 +158,20 @@ pub async fn run(command: PersonCommand) -> Result<ExitCode> {
             let mut edit = hub.edit(&who).await?;
             edit.set_password(row.id, &hash).await?;
             edit.commit().await?;
-            println!("{}: neues Passwort gesetzt, alle Sitzungen beendet.", row.login);
+            println!(
+                "{}: neues Passwort gesetzt, alle Sitzungen beendet. Bei der nächsten Anmeldung ist ein eigenes zu wählen.",
+                row.login
+            );
+        }
+        PersonCommand::DropSecondFactor { config, login, acting } => {
+            let (hub, row) = account(&config, &login).await?;
+            let who = acting.who(&hub).await?;
+            let mut edit = hub.edit(&who).await?;
+            if !edit.drop_second_factor(row.id).await? {
+                bail!("{}: es ist kein zweiter Faktor eingerichtet", row.login);
+            }
+            edit.commit().await?;
+            println!("{}: zweiter Faktor entfernt, alle Sitzungen beendet.", row.login);
         }
         PersonCommand::Lock { config, login, acting } => set_active(&config, &login, false, &acting).await?,
         PersonCommand::Unlock { config, login, acting } => set_active(&config, &login, true, &acting).await?,

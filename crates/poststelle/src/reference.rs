@@ -16,6 +16,7 @@ pub fn run(dir: &Path, check: bool) -> Result<ExitCode> {
         ("fehlercodes.md", codes()),
         ("metriken.md", metrics()),
         ("konfiguration.md", configuration()),
+        ("openapi.json", poststelle_web::openapi()),
     ];
     let mut differ = Vec::new();
     for (name, text) in pages {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! People and services: accounts, granted roles, sessions, API tokens.
+//! People and services: accounts, granted roles, API tokens. Sessions and second factors: [`crate::accounts`].
 //!
 //! Secrets are stored as hashes only. A person's grant counts while the person's
 //! Administration holds a mandate for the tenant: a change of Amt needs no clean-up.
@@ -35,19 +35,10 @@ pub struct Principal {
     pub failures: i64,
     /// No sign-in before.
     pub locked_until: Timestamp,
-}
-
-/// A session as read by its cookie's hash.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// Who.
-    pub principal: PrincipalId,
-    /// Token every changing form must carry.
-    pub csrf: String,
-    /// Last use.
-    pub seen_at: Timestamp,
-    /// Ends.
-    pub expires_at: Timestamp,
+    /// Somebody else set the password: it opens nothing but the form for an own one.
+    pub must_change: bool,
+    /// Secret of the second factor, sealed under the house's key; empty = none.
+    pub wrapped_totp: String,
 }
 
 /// Adds an account.
@@ -64,7 +55,8 @@ pub async fn insert(tx: &mut Tx, p: &Principal, at: Timestamp) -> Result<(), Sto
             p.name.as_str(),
             p.administration,
             p.password_hash.as_str(),
-            at
+            at,
+            p.must_change
         ],
     )
     .await
@@ -86,6 +78,8 @@ fn principal(r: &AnyRow) -> Result<Principal, StoreError> {
         active: int(r, 6)? != 0,
         failures: int(r, 7)?,
         locked_until: Timestamp(int(r, 8)?),
+        must_change: int(r, 9)? != 0,
+        wrapped_totp: text(r, 10)?,
     })
 }
 
@@ -159,12 +153,17 @@ pub async fn clear_failures(tx: &mut Tx, id: PrincipalId) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Sets a password hash.
+/// Sets a password hash; `must_change`: it is not the person's own.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn set_password(tx: &mut Tx, id: PrincipalId, hash: &str) -> Result<(), StoreError> {
-    tx.run(sql::PRINCIPAL_PASSWORD, args![hash, id]).await?;
+pub async fn set_password(
+    tx: &mut Tx,
+    id: PrincipalId,
+    hash: &str,
+    must_change: bool,
+) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_PASSWORD, args![hash, must_change, id]).await?;
     Ok(())
 }
 
@@ -270,70 +269,6 @@ pub async fn access(tx: &mut Tx, principal: PrincipalId, now: Timestamp) -> Resu
     let rows = tx.all(sql::GRANTS_BACKED, args![principal, now]).await?;
     let grants = rows.iter().map(granted).collect::<Result<_, _>>()?;
     Ok(Access { principal, grants })
-}
-
-/// Opens a session; `hash` is the SHA-256 of the cookie's token.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn open_session(
-    tx: &mut Tx,
-    hash: &str,
-    principal: PrincipalId,
-    csrf: &str,
-    now: Timestamp,
-    expires_at: Timestamp,
-    agent: &str,
-) -> Result<(), StoreError> {
-    tx.run(sql::SESSION_SWEEP, args![now]).await?;
-    tx.run(sql::SESSION_INSERT, args![hash, principal, csrf, now, expires_at, agent]).await?;
-    Ok(())
-}
-
-/// A live session.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn session(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Option<Session>, StoreError> {
-    let Some(r) = tx.one(sql::SESSION_GET, args![hash, now]).await? else { return Ok(None) };
-    Ok(Some(Session {
-        principal: parse(&r, 0, "sessions.principal_id")?,
-        csrf: text(&r, 1)?,
-        seen_at: Timestamp(int(&r, 2)?),
-        expires_at: Timestamp(int(&r, 3)?),
-    }))
-}
-
-/// Prolongs a session.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn touch_session(
-    tx: &mut Tx,
-    hash: &str,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> Result<(), StoreError> {
-    tx.run(sql::SESSION_SEEN, args![now, expires_at, hash]).await?;
-    Ok(())
-}
-
-/// Ends a session.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn close_session(tx: &mut Tx, hash: &str) -> Result<(), StoreError> {
-    tx.run(sql::SESSION_DELETE, args![hash]).await?;
-    Ok(())
-}
-
-/// Ends all sessions of a principal.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn close_sessions_of(tx: &mut Tx, principal: PrincipalId) -> Result<(), StoreError> {
-    tx.run(sql::SESSION_END_OF, args![principal]).await?;
-    Ok(())
 }
 
 /// An API token as people may see it.

@@ -7,6 +7,7 @@
 //! synced. Payloads never pass through SQL. It knows no protocol and decides nothing.
 
 pub mod access;
+pub mod accounts;
 pub mod backup;
 pub mod balance;
 pub mod blob;

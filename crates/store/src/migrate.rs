@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
             postgres: include_str!("../migrations/0004_search.postgres.sql"),
         },
     ),
+    (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
 ];
 
 enum Texts {

@@ -77,12 +77,12 @@ statements! {
     MANDATES_OF_TENANT = "SELECT m.administration_id, a.name, m.valid_from, m.valid_until FROM mandates m \
         JOIN administrations a ON a.id = m.administration_id WHERE m.tenant_id = $1 ORDER BY m.valid_from";
 
-    PRINCIPAL_INSERT = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version) \
-        VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0, $7, 1)";
-    PRINCIPAL_BY_LOGIN = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE login = $1";
-    PRINCIPAL_BY_ID = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals WHERE id = $1";
+    PRINCIPAL_INSERT = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version, must_change) \
+        VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0, $7, 1, $8)";
+    PRINCIPAL_BY_LOGIN = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until, must_change, wrapped_totp FROM principals WHERE login = $1";
+    PRINCIPAL_BY_ID = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until, must_change, wrapped_totp FROM principals WHERE id = $1";
     /// Accounts; a login that begins with `~` is a name for timelines.
-    PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until FROM principals \
+    PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until, must_change, wrapped_totp FROM principals \
         WHERE login NOT LIKE '~%' ORDER BY login";
     /// Roles in a tenant of active people under a valid mandate of their Administration.
     GRANTS_OF_TENANT = "SELECT g.role, g.place, g.tenant_id, g.object_id, p.id, p.name FROM grants g JOIN principals p ON p.id = g.principal_id \
@@ -92,7 +92,7 @@ statements! {
     PRINCIPAL_ACTIVE = "UPDATE principals SET active = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
     PRINCIPAL_FAILURE = "UPDATE principals SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until END WHERE id = $3";
     PRINCIPAL_SUCCESS = "UPDATE principals SET failures = 0, locked_until = 0 WHERE id = $1";
-    PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, failures = 0, locked_until = 0, version = version + 1 WHERE id = $2";
+    PRINCIPAL_PASSWORD = "UPDATE principals SET password_hash = $1, must_change = $2, failures = 0, locked_until = 0, version = version + 1 WHERE id = $3";
     /// A name for timelines, not an account.
     PRINCIPAL_REMEMBER = "INSERT INTO principals (id, login, kind, name, administration_id, password_hash, active, failures, locked_until, created_at, version) \
         VALUES ($1, $2, $3, $4, '', '', 0, 0, 0, {now}, 1) ON CONFLICT DO NOTHING";
@@ -104,11 +104,18 @@ statements! {
         WHERE g.principal_id = $1 AND p.active = 1 AND (g.place = 'installation' OR p.kind = 'service' OR EXISTS (SELECT 1 FROM mandates m \
         WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2)) \
         ORDER BY g.role, g.place, g.tenant_id, g.object_id";
-    SESSION_INSERT = "INSERT INTO sessions (hash, principal_id, csrf, created_at, seen_at, expires_at, agent) VALUES ($1, $2, $3, $4, $4, $5, $6)";
-    SESSION_GET = "SELECT principal_id, csrf, seen_at, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2";
+    SESSION_INSERT = "INSERT INTO sessions (hash, principal_id, csrf, created_at, seen_at, expires_at, agent, waits_for) VALUES ($1, $2, $3, $4, $4, $5, $6, $7)";
+    SESSION_GET = "SELECT principal_id, csrf, seen_at, expires_at, agent, waits_for FROM sessions WHERE hash = $1 AND expires_at > $2";
+    SESSIONS_OF = "SELECT hash, created_at, seen_at, agent FROM sessions WHERE principal_id = $1 AND expires_at > $2 AND waits_for = '' ORDER BY seen_at DESC, hash";
     SESSION_SEEN = "UPDATE sessions SET seen_at = $1, expires_at = $2 WHERE hash = $3";
     SESSION_DELETE = "DELETE FROM sessions WHERE hash = $1";
-    SESSION_END_OF = "DELETE FROM sessions WHERE principal_id = $1";
+    SESSION_END_OF = "DELETE FROM sessions WHERE principal_id = $1 AND hash <> $2";
+    TOTP_SET = "UPDATE principals SET wrapped_totp = $1, totp_step = $2, version = version + 1 WHERE id = $3";
+    TOTP_USE = "UPDATE principals SET totp_step = $1 WHERE id = $2 AND totp_step < $1 AND wrapped_totp <> ''";
+    RECOVERY_INSERT = "INSERT INTO recovery_codes (principal_id, hash) VALUES ($1, $2)";
+    RECOVERY_CLEAR = "DELETE FROM recovery_codes WHERE principal_id = $1";
+    RECOVERY_USE = "DELETE FROM recovery_codes WHERE principal_id = $1 AND hash = $2";
+    RECOVERY_LEFT = "SELECT COUNT(*) FROM recovery_codes WHERE principal_id = $1";
     SESSION_SWEEP = "DELETE FROM sessions WHERE expires_at <= $1";
     TOKEN_INSERT = "INSERT INTO tokens (hash, principal_id, tenant_id, name, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
     TOKEN_GET = "SELECT principal_id, tenant_id FROM tokens WHERE hash = $1 AND expires_at > $2";

@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::api::openapi::Refusals;
+use crate::api::read::MessageIds;
 use crate::error::Refusal;
 use crate::session::{Caller, Person};
 use crate::text;
@@ -64,7 +66,14 @@ pub(crate) async fn page_original(
     original(&web, &person.signed.access, &tenant, &id).await
 }
 
-/// `GET /api/v1/messages/{tenant}/{id}/original`.
+/// The octets as they came.
+#[utoipa::path(
+    get, path = "/api/v1/messages/{tenant}/{id}/original", operation_id = "original", params(MessageIds),
+    responses(
+        (status = 200, description = "The octets; only harmless media types are named", body = Value, content_type = "*/*"),
+        Refusals
+    )
+)]
 pub(crate) async fn api_original(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -82,7 +91,15 @@ pub(crate) async fn page_part(
     part(&web, &person.signed.access, &tenant, &id, &n).await
 }
 
-/// `GET /api/v1/messages/{tenant}/{id}/parts/{n}`.
+/// One part, decoded.
+#[utoipa::path(
+    get, path = "/api/v1/messages/{tenant}/{id}/parts/{n}", operation_id = "part",
+    params(MessageIds, ("n" = u32, Path, description = "Number of the part")),
+    responses(
+        (status = 200, description = "Its octets; only harmless media types are named", body = Value, content_type = "*/*"),
+        Refusals
+    )
+)]
 pub(crate) async fn api_part(
     State(web): State<Web>,
     Caller(signed): Caller,

@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use poststelle_hub::AcceptError;
+use poststelle_hub::accounts::AccountError;
 use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
 use poststelle_hub::desk::DeskError;
@@ -182,6 +183,19 @@ impl From<ViewError> for Refusal {
             ViewError::ReadOnly => Self::forbidden("PST-API-0010"),
             ViewError::Store(error) => error.into(),
             ViewError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Store(error) => error.into(),
+            AccountError::NoSession => Self::sign_in(""),
+            AccountError::WrongPassword => Self::forbidden("PST-WEB-0009"),
+            AccountError::PoorPassword => Self::wrong(StatusCode::BAD_REQUEST, "PST-WEB-0010"),
+            AccountError::WrongCode => Self::forbidden("PST-WEB-0011"),
+            AccountError::Locked => Self::forbidden("PST-WEB-0012"),
         }
     }
 }

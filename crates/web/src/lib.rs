@@ -8,7 +8,7 @@
 //! acknowledged only after its commit. Nothing is decided here about mail: all
 //! rights are asked from [`poststelle_model::Access`] through the hub.
 //!
-//! Not here: TLS (a proxy in front speaks it), OpenAPI, administration pages.
+//! Not here: TLS (a proxy in front speaks it), administration pages.
 
 mod api;
 mod assets;
@@ -30,6 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
+pub use api::openapi::text as openapi;
 pub use routes::ROUTES;
 pub use serve::serve;
 pub use web::{BuildInfo, WebConfig};

@@ -118,7 +118,7 @@ async fn part(
     if can(&part) {
         Ok((allowed, part))
     } else {
-        Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-WEB-0010"))
+        Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-WEB-0021"))
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn look(
         match draw(&web, octets, 0).await {
             Some((pages, _)) if number <= pages => count = pages,
             Some(_) => return Err(Refusal::not_found()),
-            None => trouble = Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-WEB-0011").sentence(),
+            None => trouble = Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-WEB-0022").sentence(),
         }
     } else if number > 1 {
         return Err(Refusal::not_found());
@@ -187,7 +187,7 @@ pub(crate) async fn picture(
     }
     match draw(&web, octets, number).await {
         Some((_, picture)) if !picture.is_empty() => Ok(sealed(picture, "image/png")),
-        _ => Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-WEB-0011")),
+        _ => Err(Refusal::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-WEB-0022")),
     }
 }
 
@@ -208,7 +208,7 @@ async fn octets(web: &Web, allowed: &Allowed, part: &Part) -> Result<Vec<u8>, Re
     while let Some(piece) = stream.next().await {
         out.extend_from_slice(&piece?);
         if i64::try_from(out.len()).is_ok_and(|n| n > CAP) {
-            return Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-WEB-0010"));
+            return Err(Refusal::wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PST-WEB-0021"));
         }
     }
     Ok(out)

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{intake, log, read, resume, status};
+use crate::api::{intake, log, openapi, read, resume, status};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -31,7 +31,13 @@ pub(crate) fn machines() -> Router<Web> {
 routes! {
     "/" => get pages::start;
     "/anmelden" => get pages::sign_in::form, post pages::sign_in::submit;
+    "/anmelden/code" => get pages::sign_in::code_form, post pages::sign_in::code;
     "/abmelden" => post pages::sign_in::leave;
+    "/konto" => get pages::account::show;
+    "/konto/passwort" => get pages::account::password_form, post pages::account::password;
+    "/konto/sitzungen/{session}/beenden" => post pages::account::end_session;
+    "/konto/zweiter-faktor" => get pages::account::offer, post pages::account::set_factor;
+    "/konto/zweiter-faktor/entfernen" => post pages::account::end_factor;
     "/arbeit" => get pages::desk::desks;
     "/arbeit/{desk}" => get pages::desk::show;
     "/vorgaenge/{tenant}/{item}" => post pages::desk::act;
@@ -55,6 +61,7 @@ routes! {
     "/health/ready" => get probe::ready;
     "/metrics" => get probe::metrics;
     "/static/{digest}/{*name}" => get assets::file;
+    "/api/v1/openapi.json" => get openapi::document;
     "/api/v1/messages" => get read::list, post intake::take;
     "/api/v1/messages/{tenant}/{id}" => get read::one;
     "/api/v1/messages/{tenant}/{id}/timeline" => get read::timeline;

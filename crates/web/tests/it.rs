@@ -4,6 +4,8 @@
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/account.rs"]
+mod account;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]
@@ -18,6 +20,8 @@ mod downloads;
 mod intake;
 #[path = "it/log.rs"]
 mod log;
+#[path = "it/openapi.rs"]
+mod openapi;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/preview.rs"]

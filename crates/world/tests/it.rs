@@ -11,6 +11,8 @@ mod conformance;
 mod day;
 #[path = "it/direct.rs"]
 mod direct;
+#[path = "it/doubt.rs"]
+mod doubt;
 #[path = "it/far_side.rs"]
 mod far_side;
 #[path = "it/limits.rs"]

@@ -145,8 +145,16 @@ impl Receiver for MailReceiver {
         user: &str,
         password: &SecretString,
     ) -> Result<Option<Identity>, Unavailable> {
-        match self.sign_in.check(&self.hub, user, password.expose_secret()).await {
-            Ok(found) => Ok(found.map(|id| Identity(id.to_string()))),
+        let checked = async {
+            let Some(id) = self.sign_in.check(&self.hub, user, password.expose_secret()).await? else {
+                return Ok(None);
+            };
+            // A mail program knows no second step.
+            let suffices = self.hub.password_suffices(id).await?;
+            Ok::<_, StoreError>(suffices.then(|| Identity(id.to_string())))
+        };
+        match checked.await {
+            Ok(found) => Ok(found),
             Err(error) => {
                 tracing::warn!(%error, "sign-in not possible now");
                 Err(Unavailable)

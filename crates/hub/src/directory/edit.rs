@@ -16,6 +16,7 @@ use poststelle_model::{
     Who,
 };
 use poststelle_store::access::{self, Principal};
+use poststelle_store::accounts;
 use poststelle_store::tenants::{self, Connector, Desk, Tenant};
 use poststelle_store::{Scope, StoreError, Tx};
 use serde_json::{Value, json};
@@ -39,6 +40,8 @@ pub struct NewPrincipal {
     pub administration: Option<AdministrationId>,
     /// From [`super::hash_password`]; empty = cannot sign in by password.
     pub password_hash: String,
+    /// Somebody else knows the password: the first sign-in asks for an own one.
+    pub must_change: bool,
 }
 
 /// Changes under way. [`Edit::commit`] makes them true; dropping takes them back.
@@ -240,6 +243,8 @@ impl Edit<'_> {
             active: true,
             failures: 0,
             locked_until: Timestamp(0),
+            must_change: new.must_change,
+            wrapped_totp: String::new(),
         };
         self.tx.enter(Scope::System).await?;
         access::insert(&mut self.tx, &row, self.hub.clock.now()).await?;
@@ -267,16 +272,34 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// Sets a password (from [`super::hash_password`]) and ends all sessions; failed sign-ins are forgotten.
+    /// Sets a password (from [`super::hash_password`]) for somebody, who has to choose an own one at the next sign-in,
+    /// and ends all sessions; failed sign-ins are forgotten.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn set_password(&mut self, id: PrincipalId, hash: &str) -> Result<(), DirectoryError> {
         self.tx.enter(Scope::System).await?;
-        access::set_password(&mut self.tx, id, hash).await?;
-        access::close_sessions_of(&mut self.tx, id).await?;
+        access::set_password(&mut self.tx, id, hash, true).await?;
+        accounts::close_all(&mut self.tx, id, "").await?;
         self.prove(TenantId::SYSTEM, Subject::principal(id), Event::Changed, json!({ "field": "password" }));
         Ok(())
+    }
+
+    /// Takes the second factor away (a lost telephone) and ends all sessions; true when there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn drop_second_factor(&mut self, id: PrincipalId) -> Result<bool, DirectoryError> {
+        self.tx.enter(Scope::System).await?;
+        let row = access::by_id(&mut self.tx, id).await?;
+        if row.is_none_or(|row| row.wrapped_totp.is_empty()) {
+            return Ok(false);
+        }
+        accounts::set_second_factor(&mut self.tx, id, "", 0, &[]).await?;
+        accounts::close_all(&mut self.tx, id, "").await?;
+        let body = json!({ "field": "second_factor", "on": false });
+        self.prove(TenantId::SYSTEM, Subject::principal(id), Event::Changed, body);
+        Ok(true)
     }
 
     /// Shuts an account out, with all its sessions and tokens, or lets it in again.
@@ -287,7 +310,7 @@ impl Edit<'_> {
         self.tx.enter(Scope::System).await?;
         access::set_active(&mut self.tx, id, active).await?;
         if !active {
-            access::close_sessions_of(&mut self.tx, id).await?;
+            accounts::close_all(&mut self.tx, id, "").await?;
         }
         let body = json!({ "field": "active", "active": active });
         self.prove(TenantId::SYSTEM, Subject::principal(id), Event::Changed, body);

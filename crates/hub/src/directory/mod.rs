@@ -174,7 +174,16 @@ impl Hub {
         let id = PrincipalId::new(self.ids());
         let (login, name, kind) = (login.to_owned(), name.to_owned(), kind.to_owned());
         let mut edit = self.edit(who).await?;
-        edit.add_principal(NewPrincipal { id, login, name, kind, administration, password_hash }).await?;
+        edit.add_principal(NewPrincipal {
+            id,
+            login,
+            name,
+            kind,
+            administration,
+            password_hash,
+            must_change: false,
+        })
+        .await?;
         edit.commit().await?;
         Ok(id)
     }

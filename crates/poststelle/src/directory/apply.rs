@@ -228,7 +228,9 @@ async fn take(edit: &mut Edit<'_>, step: Step, password_hash: String) -> Result<
         Step::PutRule(rule) => edit.put_rule(&rule).await,
         Step::AddPrincipal { id, login, name, kind, administration, .. } => {
             let kind = kind.to_owned();
-            edit.add_principal(NewPrincipal { id, login, name, kind, administration, password_hash }).await
+            let must_change = !password_hash.is_empty();
+            let new = NewPrincipal { id, login, name, kind, administration, password_hash, must_change };
+            edit.add_principal(new).await
         }
         Step::ChangePrincipal { id, name, administration } => {
             edit.change_principal(id, &name, administration).await

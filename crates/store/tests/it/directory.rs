@@ -4,6 +4,7 @@
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{AdministrationId, ChannelKind, ConnectorId, MailboxId, PrincipalId, Role, Timestamp};
 use poststelle_store::access::{self, Principal};
+use poststelle_store::accounts::{self, NewSession, WaitsFor};
 use poststelle_store::tenants::{self, Connector};
 use poststelle_store::{Scope, StoreError};
 
@@ -65,6 +66,8 @@ async fn a_locked_account_may_nothing_and_a_removed_token_opens_nothing() {
             active: true,
             failures: 0,
             locked_until: Timestamp(0),
+            must_change: true,
+            wrapped_totp: String::new(),
         };
         let grant = Grant { role: Role::Intake, place: Place::Tenant { tenant } };
         let end = THEN.plus(std::time::Duration::from_secs(60));
@@ -87,9 +90,50 @@ async fn a_locked_account_may_nothing_and_a_removed_token_opens_nothing() {
         assert_eq!(left.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["zwei"], "{}", bed.name);
         assert_eq!(access::token(&mut tx, "h1", THEN).await.unwrap(), None);
         assert_eq!(access::token(&mut tx, "h2", THEN).await.unwrap(), Some((row.id, tenant)));
-        access::open_session(&mut tx, "s", row.id, "c", THEN, end, "").await.unwrap();
-        access::close_sessions_of(&mut tx, row.id).await.unwrap();
-        assert!(access::session(&mut tx, "s", THEN).await.unwrap().is_none(), "{}", bed.name);
+        for (hash, waits_for) in [("s", WaitsFor::Nothing), ("t", WaitsFor::Nothing), ("u", WaitsFor::Code)] {
+            let new = NewSession {
+                hash: hash.to_owned(),
+                principal: row.id,
+                csrf: "c".to_owned(),
+                expires_at: end,
+                agent: "b".to_owned(),
+                waits_for,
+            };
+            accounts::open(&mut tx, &new, THEN).await.unwrap();
+        }
+        let open = accounts::sessions(&mut tx, row.id, THEN).await.unwrap();
+        assert_eq!(open.iter().map(|s| s.hash.as_str()).collect::<Vec<_>>(), ["s", "t"], "{}", bed.name);
+        let half = accounts::session(&mut tx, "u", THEN).await.unwrap().unwrap();
+        assert_eq!((half.waits_for, half.agent.as_str()), (WaitsFor::Code, "b"));
+        accounts::close_all(&mut tx, row.id, "t").await.unwrap();
+        assert!(accounts::session(&mut tx, "s", THEN).await.unwrap().is_none(), "{}", bed.name);
+        assert!(
+            accounts::close(&mut tx, "t").await.unwrap() && !accounts::close(&mut tx, "t").await.unwrap()
+        );
+
+        // A second factor: each step once and forward only, each recovery code once.
+        assert!(!accounts::use_step(&mut tx, row.id, 9).await.unwrap(), "none is set");
+        let codes = ["a".to_owned(), "b".to_owned()];
+        accounts::set_second_factor(&mut tx, row.id, "sealed", 7, &codes).await.unwrap();
+        for (step, counts) in [(7, false), (6, false), (8, true), (8, false)] {
+            assert_eq!(
+                accounts::use_step(&mut tx, row.id, step).await.unwrap(),
+                counts,
+                "{step} {}",
+                bed.name
+            );
+        }
+        for (hash, counts) in [("a", true), ("a", false), ("c", false)] {
+            assert_eq!(accounts::use_recovery(&mut tx, row.id, hash).await.unwrap(), counts, "{hash}");
+        }
+        assert_eq!(accounts::recovery_left(&mut tx, row.id).await.unwrap(), 1);
+        let row = access::by_id(&mut tx, row.id).await.unwrap().unwrap();
+        assert_eq!((row.must_change, row.wrapped_totp.as_str()), (true, "sealed"), "{}", bed.name);
+        access::set_password(&mut tx, row.id, "h", false).await.unwrap();
+        accounts::set_second_factor(&mut tx, row.id, "", 0, &[]).await.unwrap();
+        let row = access::by_id(&mut tx, row.id).await.unwrap().unwrap();
+        assert_eq!((row.must_change, row.wrapped_totp.as_str()), (false, ""), "{}", bed.name);
+        assert_eq!(accounts::recovery_left(&mut tx, row.id).await.unwrap(), 0);
         tx.commit().await.unwrap();
     }
 }

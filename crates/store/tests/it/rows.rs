@@ -370,6 +370,8 @@ async fn a_grant_counts_while_the_mandate_does() {
             active: true,
             failures: 0,
             locked_until: poststelle_model::Timestamp(0),
+            must_change: false,
+            wrapped_totp: String::new(),
         };
         let grant = Grant { role: Role::Clerk, place: Place::Tenant { tenant } };
         let mut tx = bed.db.begin(Scope::System).await.unwrap();

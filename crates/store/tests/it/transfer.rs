@@ -79,6 +79,8 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         active: true,
         failures: 0,
         locked_until: Timestamp(0),
+        must_change: false,
+        wrapped_totp: String::new(),
     };
     access::insert(&mut tx, &account, THEN).await.unwrap();
     access::grant(&mut tx, person, Grant { role: Role::Clerk, place: Place::Tenant { tenant } })

@@ -32,7 +32,9 @@ use poststelle_model::{ChannelKind, Direction, Fault, MailboxId, Reason, Role, T
 use poststelle_store::{Scope, messages, tenants};
 use serde::Serialize;
 use tracing::Instrument;
+use utoipa::ToSchema;
 
+use super::openapi::{IntakeRefusals, Refusals};
 use crate::error::Refusal;
 use crate::guard;
 use crate::session::Client;
@@ -51,8 +53,9 @@ const MAILBOX: HeaderName = HeaderName::from_static("x-poststelle-mailbox");
 const SENDER: HeaderName = HeaderName::from_static("x-poststelle-sender");
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-#[derive(Serialize)]
-struct Answer {
+/// What became of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Answer {
     tenant: String,
     message: String,
     repeated: bool,
@@ -80,7 +83,21 @@ impl FromRequestParts<Web> for Open {
     }
 }
 
-/// `POST /api/v1/messages`.
+/// Hands a message in. 201 follows the commit of message and evidence, never earlier.
+#[utoipa::path(
+    post, path = "/api/v1/messages", operation_id = "hand_in", security(("token" = [])),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Same key and same octets: the first answer again", max_length = 200),
+        ("X-Poststelle-Mailbox" = Option<String>, Header, description = "Which mailbox it is for", format = "uuid"),
+        ("X-Poststelle-Sender" = Option<String>, Header, description = "What the client calls the sender"),
+    ),
+    request_body(content = Value, content_type = "message/rfc822", description = "The octets; any media type"),
+    responses(
+        (status = 201, description = "Accepted for good", body = Answer),
+        (status = 200, description = "Was accepted before under this key", body = Answer),
+        Refusals, IntakeRefusals
+    )
+)]
 pub(crate) async fn take(
     State(web): State<Web>,
     _: Open,

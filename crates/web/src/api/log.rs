@@ -16,6 +16,7 @@ use poststelle_proof::merkle::{Frontier, Hash};
 use poststelle_proof::tile::{BundleId, TILE_WIDTH, TileId, bundle_bytes, tile_bytes};
 use poststelle_store::{Scope, Tx, evidence};
 
+use super::openapi::Refusals;
 use crate::error::Refusal;
 use crate::session::Caller;
 use crate::web::Web;
@@ -38,7 +39,12 @@ fn corrupt() -> Refusal {
     )
 }
 
-/// `GET /api/v1/tenants/{tenant}/log/checkpoint`.
+/// The newest checkpoint of a tenant's log (C2SP tlog-checkpoint).
+#[utoipa::path(
+    get, path = "/api/v1/tenants/{tenant}/log/checkpoint", operation_id = "checkpoint",
+    params(("tenant" = String, Path, description = "The tenant", format = "uuid")),
+    responses((status = 200, description = "A signed note", body = String, content_type = "text/plain"), Refusals)
+)]
 pub(crate) async fn checkpoint(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -50,7 +56,17 @@ pub(crate) async fn checkpoint(
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], newest.note).into_response())
 }
 
-/// `GET /api/v1/tenants/{tenant}/log/tile/…`.
+/// A tile or a bundle of entries (C2SP tlog-tiles); the path may hold slashes.
+#[utoipa::path(
+    get, path = "/api/v1/tenants/{tenant}/log/tile/{path}", operation_id = "tile",
+    params(
+        ("tenant" = String, Path, description = "The tenant", format = "uuid"),
+        ("path" = String, Path, description = "As in tlog-tiles, from the level on"),
+    ),
+    responses(
+        (status = 200, description = "Octets", body = Value, content_type = "application/octet-stream"), Refusals
+    )
+)]
 pub(crate) async fn tile(
     State(web): State<Web>,
     Caller(signed): Caller,

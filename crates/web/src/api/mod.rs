@@ -7,6 +7,7 @@
 
 pub(crate) mod intake;
 pub(crate) mod log;
+pub(crate) mod openapi;
 pub(crate) mod read;
 pub(crate) mod resume;
 pub(crate) mod status;

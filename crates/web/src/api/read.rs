@@ -12,7 +12,9 @@ use poststelle_hub::view::{DeliveryView, ListLine, MessageView, TimelineLine, Wa
 use poststelle_model::{MessageId, Part, Reason, TenantId};
 use poststelle_store::messages::Inspection;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::openapi::Refusals;
 use crate::download::{MessagePath, ids};
 use crate::error::Refusal;
 use crate::session::Caller;
@@ -24,23 +26,29 @@ const PAGE: i64 = 50;
 const PAGE_CAP: i64 = 200;
 
 /// What the address may carry.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Asked {
+    /// Whose; may be left out when the client reads one tenant only.
+    #[param(format = "uuid")]
     tenant: Option<String>,
+    /// `next` of the page before.
+    #[param(format = "uuid")]
     before: Option<String>,
+    /// Lines, 1 to 200; 50 when left out.
     limit: Option<i64>,
 }
 
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page {
     messages: Vec<Summary>,
     /// Give it as `before` for the next page; absent = that was all.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Summary {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Summary {
     tenant: String,
     id: String,
     direction: &'static str,
@@ -58,30 +66,34 @@ struct Summary {
     states: Vec<&'static str>,
 }
 
-#[derive(Serialize)]
-struct Whole {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Whole {
     tenant: TenantOut,
     message: MessageOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     inspection: Option<InspectionOut>,
+    /// Which rule hit, and why.
+    #[schema(value_type = Object)]
     explanation: Explanation,
+    #[schema(value_type = Vec<Object>)]
     parts: Vec<Part>,
     more_parts: bool,
     deliveries: Vec<DeliveryOut>,
     receipts: Vec<ReceiptOut>,
     timeline: Vec<Entry>,
+    #[schema(value_type = Vec<Object>)]
     waiting: Vec<Waiting>,
 }
 
-#[derive(Serialize)]
-struct TenantOut {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TenantOut {
     id: String,
     slug: String,
     name: String,
 }
 
-#[derive(Serialize)]
-struct MessageOut {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageOut {
     id: String,
     direction: &'static str,
     channel: &'static str,
@@ -92,12 +104,13 @@ struct MessageOut {
     size: i64,
     sha256: String,
     sha512: String,
+    #[schema(value_type = Object)]
     transport: poststelle_model::message::Transport,
     accepted_at: String,
 }
 
-#[derive(Serialize)]
-struct InspectionOut {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InspectionOut {
     version: i64,
     subject: String,
     sender_name: String,
@@ -111,14 +124,15 @@ struct InspectionOut {
     created_at: String,
 }
 
-#[derive(Serialize)]
-struct DeliveryOut {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeliveryOut {
     id: String,
     rule: Option<String>,
     target: String,
     target_name: String,
     state: &'static str,
     state_name: String,
+    #[schema(value_type = Option<Object>)]
     reason: Option<Reason>,
     sentence: String,
     who: String,
@@ -133,8 +147,8 @@ struct DeliveryOut {
     changed_at: String,
 }
 
-#[derive(Serialize)]
-struct ReceiptOut {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReceiptOut {
     id: String,
     delivery: String,
     kind: String,
@@ -144,11 +158,33 @@ struct ReceiptOut {
 }
 
 /// A line of the timeline with its time for programs.
-#[derive(Serialize)]
-struct Entry {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entry {
     time: String,
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     line: TimelineLine,
+}
+
+/// What happened, and what is waited for.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Timeline {
+    timeline: Vec<Entry>,
+    #[schema(value_type = Vec<Object>)]
+    waiting: Vec<Waiting>,
+}
+
+/// Whose message and which one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes a path")]
+pub(crate) struct MessageIds {
+    /// The tenant.
+    #[param(format = "uuid")]
+    tenant: String,
+    /// The message.
+    #[param(format = "uuid")]
+    id: String,
 }
 
 fn asked_tenant(signed: &SignedIn, asked: Option<&str>) -> Result<TenantId, Refusal> {
@@ -165,7 +201,11 @@ fn asked_tenant(signed: &SignedIn, asked: Option<&str>) -> Result<TenantId, Refu
     }
 }
 
-/// `GET /api/v1/messages`: newest first.
+/// Newest first.
+#[utoipa::path(
+    get, path = "/api/v1/messages", operation_id = "messages", params(Asked),
+    responses((status = 200, description = "A page", body = Page), Refusals)
+)]
 pub(crate) async fn list(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -182,16 +222,26 @@ pub(crate) async fn list(
 }
 
 /// What a search may carry.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Sought {
-    #[serde(default)]
-    q: String,
+    /// All words must be there, the last one may be a beginning; quotes for a phrase. At least one letter or digit.
+    q: Option<String>,
+    /// Whose; of all that the client may read when left out.
+    #[param(format = "uuid")]
     tenant: Option<String>,
+    /// `next` of the page before.
+    #[param(format = "uuid")]
     before: Option<String>,
+    /// Lines, 1 to 200; 50 when left out.
     limit: Option<i64>,
 }
 
-/// `GET /api/v1/search`: hits in the mail of one tenant, or of all that the caller may read; newest first.
+/// Hits in the messages of one tenant, or of all that the client may read; newest first.
+#[utoipa::path(
+    get, path = "/api/v1/search", operation_id = "search", params(Sought),
+    responses((status = 200, description = "A page of hits", body = Page), Refusals)
+)]
 pub(crate) async fn search(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -210,16 +260,21 @@ pub(crate) async fn search(
     let before: Option<MessageId> =
         sought.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
     let limit = sought.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
-    let query = poststelle_store::search::Query::parse(&sought.q).ok_or_else(|| {
-        Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
-    })?;
+    let query =
+        poststelle_store::search::Query::parse(sought.q.as_deref().unwrap_or_default()).ok_or_else(|| {
+            Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
+        })?;
     let lines = web.hub().search(&signed.access, &tenants, &query, before, limit).await?;
     let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
     let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());
     Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
 }
 
-/// `GET /api/v1/messages/{tenant}/{id}`.
+/// A message as it stands; the look is evidence.
+#[utoipa::path(
+    get, path = "/api/v1/messages/{tenant}/{id}", operation_id = "message", params(MessageIds),
+    responses((status = 200, description = "The message", body = Whole), Refusals)
+)]
 pub(crate) async fn one(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -230,7 +285,11 @@ pub(crate) async fn one(
     Ok(Json(whole(view)).into_response())
 }
 
-/// `GET /api/v1/messages/{tenant}/{id}/timeline`.
+/// What happened to a message, and what it waits for.
+#[utoipa::path(
+    get, path = "/api/v1/messages/{tenant}/{id}/timeline", operation_id = "timeline", params(MessageIds),
+    responses((status = 200, description = "The timeline", body = Timeline), Refusals)
+)]
 pub(crate) async fn timeline(
     State(web): State<Web>,
     Caller(signed): Caller,
@@ -238,8 +297,7 @@ pub(crate) async fn timeline(
 ) -> Result<Response, Refusal> {
     let (tenant, id) = ids(&tenant, &id)?;
     let view = web.hub().message_view(&signed.access, tenant, id).await?;
-    let body = serde_json::json!({ "timeline": entries(view.timeline), "waiting": view.waiting });
-    Ok(Json(body).into_response())
+    Ok(Json(Timeline { timeline: entries(view.timeline), waiting: view.waiting }).into_response())
 }
 
 fn summary(ListLine { line, states }: ListLine) -> Summary {

@@ -9,6 +9,7 @@ use poststelle_model::Fault;
 use serde::Serialize;
 use serde_json::json;
 
+use super::openapi::Refusals;
 use crate::error::Refusal;
 use crate::pages::operator::{self, Note};
 use crate::session::{self, Caller};
@@ -23,13 +24,21 @@ struct Concern {
     since: String,
 }
 
-/// `GET /api/v1/balance`.
+/// Listed = accepted = delivered + open + parked, and what does not add up. For operators.
+#[utoipa::path(
+    get, path = "/api/v1/balance", operation_id = "balance",
+    responses((status = 200, description = "The balance", body = Object), Refusals)
+)]
 pub(crate) async fn balance(State(web): State<Web>, Caller(signed): Caller) -> Result<Response, Refusal> {
     session::operator(&signed)?;
     Ok(Json(web.hub().balance().await?).into_response())
 }
 
-/// `GET /api/v1/status`.
+/// What is wrong now, and who must act. For operators.
+#[utoipa::path(
+    get, path = "/api/v1/status", operation_id = "status",
+    responses((status = 200, description = "The status", body = Object), Refusals)
+)]
 pub(crate) async fn status(State(web): State<Web>, Caller(signed): Caller) -> Result<Response, Refusal> {
     session::operator(&signed)?;
     let view = operator::status(&web).await;

@@ -111,7 +111,7 @@ impl Book {
                 "" => Ok(None),
                 text => Timestamp::start_of_day(text)
                     .map(Some)
-                    .ok_or_else(|| Refusal::wrong(StatusCode::BAD_REQUEST, "PST-WEB-0009")),
+                    .ok_or_else(|| Refusal::wrong(StatusCode::BAD_REQUEST, "PST-WEB-0020")),
             }
         };
         // The last day counts whole; a day has 23 to 25 hours.

@@ -2,6 +2,7 @@
 //! Pages for people: German, server-rendered, whole without JavaScript. Page texts live in the templates; sentences
 //! for reasons come from [`poststelle_hub::texts`].
 
+pub(crate) mod account;
 pub(crate) mod books;
 pub(crate) mod desk;
 pub(crate) mod message;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! Signing in and out.
+//! Signing in (password, then the code of a second factor) and out.
 //!
 //! Guarantees: one answer for a wrong name, a wrong password and a locked account; tries are limited per address and
 //! per name before a password is checked, and few passwords are checked at once; after signing in the browser is only
@@ -13,13 +13,18 @@ use axum::extract::{Query, State};
 use axum::http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use poststelle_crypto::token::constant_time_eq;
+use poststelle_hub::accounts::{AccountError, Waiting};
+use poststelle_hub::people::NewSession;
 use poststelle_hub::texts;
+use poststelle_store::accounts::WaitsFor;
 use serde::Deserialize;
 
 use super::{Frame, OwnForm, page};
 use crate::error::Refusal;
 use crate::guard;
-use crate::session::{Person, cookie};
+use crate::session::{Person, cookie, token_of};
+use crate::text;
 use crate::web::Web;
 
 /// Longest wait for a free place among the password checks.
@@ -40,7 +45,7 @@ struct SignInPage {
 #[derive(Deserialize, Default)]
 pub(crate) struct Asked {
     #[serde(default)]
-    weiter: String,
+    pub(crate) weiter: String,
     #[serde(default)]
     abgemeldet: String,
 }
@@ -67,6 +72,17 @@ fn local(next: &str) -> &str {
 
 /// `GET /anmelden`.
 pub(crate) async fn form(State(web): State<Web>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    // Who is half-way through goes on from there.
+    if let Some(token) = token_of(&web, &headers)
+        && let Ok(Some(waiting)) = web.hub().waiting(&token).await
+    {
+        let step = match waiting.waits_for {
+            WaitsFor::Password => "/konto/passwort",
+            _ => "/anmelden/code",
+        };
+        return Redirect::to(&format!("{step}?weiter={}", text::percent(local(&asked.weiter))))
+            .into_response();
+    }
     // Without a database the form is shown all the same; trying it tells what is wrong.
     if let Ok(Some(_)) = Person::verified(&web, &headers).await {
         return Redirect::to(local(&asked.weiter)).into_response();
@@ -146,11 +162,94 @@ pub(crate) async fn submit(
     give_back();
     let agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let session = web.hub().open_session(principal, agent).await?;
-    let mut answer = Redirect::to(local(&fields.weiter)).into_response();
-    if let Some(value) = cookie(&web, session.token.reveal()) {
+    Ok(goes_on(&web, &session, &fields.weiter))
+}
+
+/// With its cookie to where the session leads: to its next step, or to `next`.
+pub(crate) fn goes_on(web: &Web, session: &NewSession, next: &str) -> Response {
+    let next = local(next);
+    let step = |path: &str| format!("{path}?weiter={}", text::percent(next));
+    let mut answer = match session.waits_for {
+        WaitsFor::Nothing => Redirect::to(next),
+        WaitsFor::Code => Redirect::to(&step("/anmelden/code")),
+        WaitsFor::Password => Redirect::to(&step("/konto/passwort")),
+    }
+    .into_response();
+    if let Some(value) = cookie(web, session.token.reveal()) {
         answer.headers_mut().insert(SET_COOKIE, value);
     }
-    Ok(answer)
+    answer
+}
+
+#[derive(Template)]
+#[template(path = "code.html")]
+struct CodePage {
+    frame: Frame,
+    csrf: String,
+    name: String,
+    next: String,
+    /// What went wrong; empty = nothing.
+    error: String,
+}
+
+/// The code form's fields.
+#[derive(Deserialize)]
+pub(crate) struct CodeFields {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    weiter: String,
+}
+
+/// The session that waits for a code; everybody else starts at the beginning.
+async fn waiting(web: &Web, headers: &HeaderMap, next: &str) -> Result<(String, Waiting), Refusal> {
+    let token = token_of(web, headers).ok_or_else(|| Refusal::sign_in(local(next)))?;
+    let waiting = web.hub().waiting(&token).await?.filter(|w| w.waits_for == WaitsFor::Code);
+    Ok((token, waiting.ok_or_else(|| Refusal::sign_in(local(next)))?))
+}
+
+fn code_page(status: StatusCode, waiting: &Waiting, next: &str, error: String) -> Response {
+    let template = CodePage {
+        frame: Frame::new(if error.is_empty() { "Code eingeben" } else { "Fehler beim Code" }, "", None),
+        csrf: waiting.csrf.clone(),
+        name: text::line(&waiting.name, 80),
+        next: local(next).to_owned(),
+        error,
+    };
+    page(status, &template)
+}
+
+/// `GET /anmelden/code`.
+pub(crate) async fn code_form(
+    State(web): State<Web>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (_, waiting) = waiting(&web, &headers, &asked.weiter).await?;
+    Ok(code_page(StatusCode::OK, &waiting, &asked.weiter, String::new()))
+}
+
+/// `POST /anmelden/code`.
+pub(crate) async fn code(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Form(fields): Form<CodeFields>,
+) -> Result<Response, Refusal> {
+    let (token, waiting) = waiting(&web, &headers, &fields.weiter).await?;
+    if !constant_time_eq(waiting.csrf.as_bytes(), fields.csrf.as_bytes()) {
+        return Err(Refusal::forbidden("PST-WEB-0001"));
+    }
+    match web.hub().prove_code(&token, &fields.code).await {
+        Ok(session) => Ok(goes_on(&web, &session, &fields.weiter)),
+        Err(AccountError::NoSession) => Err(Refusal::sign_in(local(&fields.weiter))),
+        Err(AccountError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let error = texts::sentence(&Refusal::from(error).reason);
+            Ok(code_page(StatusCode::FORBIDDEN, &waiting, &fields.weiter, error))
+        }
+    }
 }
 
 /// `POST /abmelden`.

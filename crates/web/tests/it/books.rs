@@ -46,7 +46,7 @@ async fn by_period_words_and_page() {
         );
         assert!(!page.contains("Anderswo"), "{query}");
     }
-    assert!(see("?von=gestern").await.contains("PST-WEB-0009"));
+    assert!(see("?von=gestern").await.contains("PST-WEB-0020"));
     assert_eq!(bed.see(&format!("{book}?vor=x"), &cookie).await.status, StatusCode::NOT_FOUND);
     let none = bed.see(&format!("/buecher/{}/ausgang", bed.a.tenant), &cookie).await.text();
     assert!(none.contains("Postausgangsbuch") && none.contains("Dazu steht nichts im Buch"));

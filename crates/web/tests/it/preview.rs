@@ -211,7 +211,7 @@ async fn who_draws_harms_nobody() {
     let began = std::time::Instant::now();
     for (command, answer) in futures::future::join_all(asked).await {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{command:?}");
-        assert!(answer.text().contains("PST-WEB-0011"), "{command:?}");
+        assert!(answer.text().contains("PST-WEB-0022"), "{command:?}");
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
 }

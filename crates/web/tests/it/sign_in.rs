@@ -34,7 +34,11 @@ async fn in_and_out() {
     let cookie = answer.cookie();
     let list = bed.see("/nachrichten", &cookie).await;
     assert_eq!(list.status, StatusCode::OK);
-    assert!(list.text().contains("Angemeldet als Karla Klerk"));
+    assert!(
+        list.text().contains(
+            "Angemeldet als <a class=\"kern-link kern-link--small\" href=\"/konto\">Karla Klerk</a>"
+        )
+    );
     assert_eq!(bed.see("/", &cookie).await.header("location"), "/arbeit");
     assert_eq!(bed.see("/anmelden", &cookie).await.status, StatusCode::SEE_OTHER);
 

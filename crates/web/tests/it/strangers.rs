@@ -94,7 +94,7 @@ fn marked_mail() -> Vec<u8> {
 async fn raise(bed: &Bed, side: &Side) -> AlarmId {
     let id = AlarmId::new(&SystemIds);
     let mut tx = bed.hub.db().begin(Scope::Tenant(side.tenant)).await.unwrap();
-    let reason = Reason::new("PST-HUB-0008", Fault::Tenant).with("why", "x");
+    let reason = Reason::new("PST-HUB-0004", Fault::Operator).with("count", 1);
     evidence::raise_alarm(&mut tx, side.tenant, id, "balance", &reason, bed.hub.clock().now()).await.unwrap();
     tx.commit().await.unwrap();
     id

@@ -42,7 +42,16 @@ const CASES: &[Case] = &[
     case("get", "/"),
     case("get", "/anmelden"),
     Case { takes: &[(At::Form("login"), Kind::Login)], body: "form", ..case("post", "/anmelden") },
+    case("get", "/anmelden/code"),
+    Case { body: "form", ..case("post", "/anmelden/code") },
     Case { body: "form", ..case("post", "/abmelden") },
+    case("get", "/konto"),
+    case("get", "/konto/passwort"),
+    Case { body: "form", ..case("post", "/konto/passwort") },
+    Case { body: "form", ..case("post", "/konto/sitzungen/{session}/beenden") },
+    case("get", "/konto/zweiter-faktor"),
+    Case { body: "form", ..case("post", "/konto/zweiter-faktor") },
+    Case { body: "form", ..case("post", "/konto/zweiter-faktor/entfernen") },
     case("get", "/arbeit"),
     Case {
         takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
@@ -80,6 +89,7 @@ const CASES: &[Case] = &[
     case("get", "/health/ready"),
     case("get", "/metrics"),
     case("get", "/static/{digest}/{*name}"),
+    case("get", "/api/v1/openapi.json"),
     Case {
         takes: &[(At::Query("tenant"), Kind::Tenant), (At::Query("before"), Kind::Cursor)],
         ..case("get", "/api/v1/messages")
@@ -123,6 +133,7 @@ fn of_parameter(name: &str) -> Result<Kind, &'static [&'static str]> {
         "n" => return Err(&["1", "99"]),
         "book" => return Err(&["eingang", "ausgang"]),
         "picture" => return Err(&["3", "99"]),
+        "session" => return Err(&["0123456789abcdef"]),
         "digest" => return Err(&["0123"]),
         "*name" => return Err(&["poststelle.css"]),
         "*path" => return Err(&["0/000.p/1", "entries/000.p/1"]),

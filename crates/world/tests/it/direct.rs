@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poststelle_channels::mail::{Direct, MailRoutes};
+use poststelle_hub::Limits;
 use poststelle_hub::net::is_public;
 use poststelle_hub::view::MessageView;
-use poststelle_hub::{Limits, NewIntake};
 use poststelle_mail::smtp::client::{ADDRESSES, Dns, HOSTS, NoExchange};
-use poststelle_model::{ChannelKind, DeliveryState, Direction, TenantId, Who};
+use poststelle_model::{DeliveryState, TenantId, Who};
 use poststelle_world::far_side::FarSide;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -208,26 +208,6 @@ async fn a_silent_name_server_is_no_verdict() {
     assert!(matches!(answer, Err(NoExchange::Later(_))), "{answer:?}");
 }
 
-async fn submit(house: &House, tenant: TenantId, to: &[&str]) -> poststelle_model::MessageId {
-    let to = to.iter().map(|t| (*t).to_owned()).collect();
-    let new = NewIntake {
-        channel: ChannelKind::Mail,
-        direction: Direction::Out,
-        addressed: BTreeMap::from([(tenant, Vec::new())]),
-        recipients: BTreeMap::from([(tenant, to)]),
-        transport: Default::default(),
-        foreign_id: String::new(),
-        announced: None,
-        who: Who::house("test"),
-    };
-    let mut intake = house.hub.accept(new).await.unwrap();
-    intake
-        .push(&house.hub, b"Subject: Bescheid\r\nMessage-ID: <b@hub.example>\r\n\r\nText\r\n")
-        .await
-        .unwrap();
-    intake.finish(&house.hub).await.unwrap()[0].message
-}
-
 /// Waits until the deliveries of a message stand as expected; gives its view.
 async fn stands(
     house: &House,
@@ -288,7 +268,7 @@ async fn mail_goes_to_the_first_server_that_answers() {
         "sechs@kaputt.example",
         "sieben@wir.example",
     ];
-    let id = submit(&house, tenant, &all).await;
+    let id = house.submit(tenant, &all).await;
     let view = stands(
         &house,
         tenant,
@@ -310,7 +290,7 @@ async fn mail_goes_to_the_first_server_that_answers() {
     let null = view.deliveries.iter().find(|d| d.delivery.target.to_string().contains("keine")).unwrap();
     assert!(null.sentence.contains("keine.example nimmt überhaupt keine E-Mail an"), "{}", null.sentence);
     if to_six {
-        let id = submit(&house, tenant, &["acht@lokalsechs.example"]).await;
+        let id = house.submit(tenant, &["acht@lokalsechs.example"]).await;
         stands(&house, tenant, id, &[("acht@lokalsechs.example", DeliveryState::Accepted, "")]).await;
     }
     let mut got: Vec<String> = far.received().into_iter().flat_map(|m| m.to).collect();
@@ -325,7 +305,7 @@ async fn mail_goes_to_the_first_server_that_answers() {
     let mail = mail.directly(Direct { dns: nsd.dns(is_public), port: far.addr().port() });
     let house = House::sending(settings(), Arc::clone(&far), mail).await;
     let tenant = house.hub.add_tenant("adorf", "Adorf", &Who::house("test")).await.unwrap();
-    let id = submit(&house, tenant, &["neun@lokal.example", "zehn@innen.example"]).await;
+    let id = house.submit(tenant, &["neun@lokal.example", "zehn@innen.example"]).await;
     let refused = DeliveryState::Rejected;
     let expected =
         [("neun@lokal.example", refused, "PST-MAIL-5010"), ("zehn@innen.example", refused, "PST-MAIL-5010")];

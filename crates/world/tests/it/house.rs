@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! A hub wired for tests.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use poststelle_crypto::keys::RootKey;
 use poststelle_hub::channel::Channel;
 use poststelle_hub::clock::{SystemClock, SystemIds};
 use poststelle_hub::people::LocalAccounts;
-use poststelle_hub::{Engine, Hub, Limits, Parts};
+use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_mail::smtp::client::{ClientTls, Route, Timeouts, Tls};
 use poststelle_mail::smtp::server::{Config, Mode, Server};
+use poststelle_model::{ChannelKind, Direction, MessageId, TenantId, Who};
 use poststelle_store::blob::DiskStore;
 use poststelle_store::keys::Keys;
 use poststelle_store::{Db, DbConfig, migrate};
@@ -92,6 +93,25 @@ impl House {
         });
         tasks.spawn(Arc::new(Engine::new(Arc::clone(&hub))).run(stopping));
         Self { hub, smtp, far, dir, stop, tasks }
+    }
+
+    /// A mail of the tenant to these.
+    pub async fn submit(&self, tenant: TenantId, to: &[&str]) -> MessageId {
+        let to = to.iter().map(|t| (*t).to_owned()).collect();
+        let new = NewIntake {
+            channel: ChannelKind::Mail,
+            direction: Direction::Out,
+            addressed: BTreeMap::from([(tenant, Vec::new())]),
+            recipients: BTreeMap::from([(tenant, to)]),
+            transport: Default::default(),
+            foreign_id: String::new(),
+            announced: None,
+            who: Who::house("test"),
+        };
+        let mut intake = self.hub.accept(new).await.unwrap();
+        let mail = b"Subject: Bescheid\r\nMessage-ID: <b@hub.example>\r\n\r\nText\r\n";
+        intake.push(&self.hub, mail).await.unwrap();
+        intake.finish(&self.hub).await.unwrap()[0].message
     }
 
     pub async fn close(mut self) {

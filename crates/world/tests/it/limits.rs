@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! What a channel says of itself is kept: so many calls to one target at once, and what is over is forgotten.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use poststelle_hub::Limits;
 use poststelle_hub::watch::{Timers, Watch};
-use poststelle_hub::{Limits, NewIntake};
-use poststelle_model::{ChannelKind, Direction, Who};
+use poststelle_model::Who;
 use poststelle_world::far_side::FarSide;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
@@ -58,26 +57,8 @@ async fn one_target_gets_so_many_calls_at_once() {
     let count = 2 * most + 5;
     assert!(count < Limits::default().parallel, "else the node itself is the limit");
     let tenant = house.hub.add_tenant("adorf", "Adorf", &Who::house("test")).await.unwrap();
-    let mail = b"Subject: viele\r\n\r\nText\r\n";
-    let mut intake = house
-        .hub
-        .accept(NewIntake {
-            channel: ChannelKind::Mail,
-            direction: Direction::Out,
-            addressed: BTreeMap::from([(tenant, Vec::new())]),
-            recipients: BTreeMap::from([(
-                tenant,
-                (0..count).map(|n| format!("n{n}@stumm.example")).collect(),
-            )]),
-            transport: Default::default(),
-            foreign_id: String::new(),
-            announced: None,
-            who: Who::house("test"),
-        })
-        .await
-        .unwrap();
-    intake.push(&house.hub, mail).await.unwrap();
-    intake.finish(&house.hub).await.unwrap();
+    let to: Vec<String> = (0..count).map(|n| format!("n{n}@stumm.example")).collect();
+    house.submit(tenant, &to.iter().map(String::as_str).collect::<Vec<_>>()).await;
     until("never as many as allowed", || seen.most.load(Ordering::SeqCst) >= most).await;
     until("no call ends", || seen.ended.load(Ordering::SeqCst) >= most).await;
     assert_eq!(seen.most.load(Ordering::SeqCst), most);

@@ -217,9 +217,30 @@ impl Node {
         Some(cookie.split(';').next().unwrap().to_owned())
     }
 
+    /// Signs in with a password somebody else made, which opens only the form for an own one ([`own`]); gives the
+    /// cookie of the session that follows.
+    pub fn first_sign_in(&self, login: &str, password: &str) -> Option<String> {
+        let cookie = self.sign_in(login, password)?;
+        assert_eq!(self.page(&cookie, "/nachrichten").0, 303, "nothing opens before");
+        let (_, form) = self.page(&cookie, "/konto/passwort");
+        let csrf = form.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let new = own(password);
+        let fields = format!("csrf={csrf}&alt={password}&neu={new}&wiederholung={new}");
+        let headers = format!("Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+        let (status, head, page) = self.http("POST", "/konto/passwort", &headers, &fields);
+        assert_eq!(status, 303, "{page}");
+        let cookie = head.lines().find_map(|l| l.strip_prefix("set-cookie: ")).unwrap();
+        Some(cookie.split(';').next().unwrap().to_owned())
+    }
+
     /// A page as seen with a cookie.
     pub fn page(&self, cookie: &str, path: &str) -> (u16, String) {
         let (status, _, body) = self.http("GET", path, &format!("Cookie: {cookie}\r\n"), "");
         (status, body)
     }
+}
+
+/// The password somebody chooses who was given this one.
+pub fn own(password: &str) -> String {
+    format!("mein-eigenes-{password}")
 }

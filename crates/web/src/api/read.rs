@@ -227,10 +227,9 @@ pub(crate) async fn list(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Sought {
-    /// Words that all must be there; the last one may be a beginning; a phrase in quotes.
-    #[serde(default)]
-    q: String,
-    /// Only this tenant's mail.
+    /// All words must be there, the last one may be a beginning; quotes for a phrase. At least one letter or digit.
+    q: Option<String>,
+    /// Whose; of all that the client may read when left out.
     #[param(format = "uuid")]
     tenant: Option<String>,
     /// `next` of the page before.
@@ -240,7 +239,7 @@ pub(crate) struct Sought {
     limit: Option<i64>,
 }
 
-/// Hits in the mail of one tenant, or of all that the caller may read; newest first.
+/// Hits in the messages of one tenant, or of all that the client may read; newest first.
 #[utoipa::path(
     get, path = "/api/v1/search", operation_id = "search", params(Sought),
     responses((status = 200, description = "A page of hits", body = Page), Refusals)
@@ -263,9 +262,10 @@ pub(crate) async fn search(
     let before: Option<MessageId> =
         sought.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
     let limit = sought.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
-    let query = poststelle_store::search::Query::parse(&sought.q).ok_or_else(|| {
-        Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
-    })?;
+    let query =
+        poststelle_store::search::Query::parse(sought.q.as_deref().unwrap_or_default()).ok_or_else(|| {
+            Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
+        })?;
     let lines = web.hub().search(&signed.access, &tenants, &query, before, limit).await?;
     let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
     let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());

@@ -262,7 +262,11 @@ async fn quoted(web: &Web, view: &MessageView) -> Result<String, Refusal> {
     }
     octets.truncate(4 * TEXT_CAP);
     let words = opener.text(&part.charset, &octets);
-    Ok(if part.declared == "text/html" { poststelle_hub::readable::from_html(&words) } else { text::block(&words) })
+    Ok(if part.declared == "text/html" {
+        poststelle_hub::readable::from_html(&words)
+    } else {
+        text::block(&words)
+    })
 }
 
 #[derive(Template)]

@@ -79,6 +79,15 @@ mod tests {
         }
     }
 
+    /// Two branches can give the same code to two things; Fluent would quietly take one.
+    #[test]
+    fn no_key_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for key in SOURCE.lines().filter_map(|l| l.split_once(" = ")).map(|(key, _)| key) {
+            assert!(key.starts_with(' ') || seen.insert(key), "{key} stands twice");
+        }
+    }
+
     #[test]
     fn every_code_in_the_source_has_a_sentence() {
         let mut missing = Vec::new();

@@ -5,11 +5,7 @@ export const title = "Ein Alarm wird zur Kenntnis genommen";
 export const ways = ["plain"];
 
 export default async function (t) {
-  const { login, password } = t.login("operator");
-  await t.open("/anmelden", "Anmeldung");
-  await t.fill("login", login);
-  await t.fill("password", password);
-  await t.go(t.button("Anmelden"), "Knopf Anmelden");
+  await t.signIn("operator");
   await t.open("/betrieb", "Betrieb mit Alarm");
   await t.shows(/Aus einer Datensicherung wiederhergestellt/);
   await t.go(t.button("Zur Kenntnis genommen"), "Knopf Zur Kenntnis genommen");

@@ -5,11 +5,7 @@
 export const title = "Suchen, lesen, Buch führen";
 
 export default async function (t) {
-  const { login, password } = t.login("clerk");
-  await t.open("/anmelden", "Anmeldung");
-  await t.fill("login", login);
-  await t.fill("password", password);
-  await t.go(t.button("Anmelden"), "Knopf Anmelden");
+  await t.signIn("clerk");
   await t.open("/nachrichten", "Nachrichten");
   await t.reloadUntil("Antrag zum Sanierungsgebiet");
 

@@ -5,11 +5,7 @@
 export const title = "Eine Übergabe fortsetzen";
 
 export default async function (t) {
-  const { login, password } = t.login("clerk");
-  await t.open("/anmelden", "Anmeldung");
-  await t.fill("login", login);
-  await t.fill("password", password);
-  await t.go(t.button("Anmelden"), "Knopf Anmelden");
+  await t.signIn("clerk");
   await t.open("/nachrichten", "Nachrichten");
   await t.reloadUntil("Wasseranschluss Gartenweg 3");
   await t.go(t.link(/Wasseranschluss Gartenweg 3/), "Link zur Nachricht");

@@ -9,11 +9,7 @@ import os from "node:os";
 export const title = "Antworten mit Anlage";
 
 export default async function (t) {
-  const { login, password } = t.login("clerk");
-  await t.open("/anmelden", "Anmeldung");
-  await t.fill("login", login);
-  await t.fill("password", password);
-  await t.go(t.button("Anmelden"), "Knopf Anmelden");
+  await t.signIn("clerk");
   await t.open("/nachrichten", "Nachrichten");
   await t.reloadUntil("Bauantrag Müller");
   await t.go(t.link(/^Bauantrag Müller/), "Link zur Nachricht");

@@ -43,7 +43,7 @@ struct AccountPage {
     sessions: Vec<SessionRow>,
     second_factor: bool,
     recovery_left: i64,
-    note: &'static str,
+    notice: &'static str,
     error: String,
 }
 
@@ -63,7 +63,7 @@ async fn account_page(
     web: &Web,
     person: &Person,
     status: StatusCode,
-    note: &'static str,
+    notice: &'static str,
     error: String,
 ) -> Result<Response, Refusal> {
     let account = account(web, person).await?;
@@ -83,7 +83,7 @@ async fn account_page(
         sessions: sessions.collect(),
         second_factor: account.second_factor,
         recovery_left: account.recovery_left,
-        note,
+        notice,
         error,
     };
     Ok(page(status, &template))
@@ -95,13 +95,13 @@ pub(crate) async fn show(
     person: Person,
     Query(said): Query<Said>,
 ) -> Result<Response, Refusal> {
-    let note = match said.hinweis.as_str() {
+    let notice = match said.hinweis.as_str() {
         "passwort" => "Ihr Passwort ist geändert. Alle anderen Sitzungen sind beendet.",
         "sitzung" => "Die Sitzung ist beendet.",
         "entfernt" => "Der zweite Faktor ist entfernt. Zum Anmelden genügt wieder das Passwort.",
         _ => "",
     };
-    account_page(&web, &person, StatusCode::OK, note, String::new()).await
+    account_page(&web, &person, StatusCode::OK, notice, String::new()).await
 }
 
 /// `POST /konto/sitzungen/{session}/beenden`. One that is not there any more is ended too.

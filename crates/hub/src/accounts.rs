@@ -21,13 +21,12 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::directory::{PASSWORD_MIN, hash_password};
 use crate::hub::Hub;
 use crate::people::{LOCK_AFTER, LOCK_FOR, NewSession, SESSION_IDLE, fits};
+use crate::watch::proof_error;
 
 /// A session that is not through yet ends after this.
 pub const STEP_IDLE: Duration = Duration::from_secs(600);
 /// Recovery codes handed out with a second factor.
 pub const RECOVERY_CODES: usize = 8;
-/// What the secret of a second factor is sealed for.
-const PURPOSE: &str = "second-factor";
 /// Longest code typed.
 const CODE_MAX: usize = 64;
 
@@ -100,8 +99,6 @@ pub struct AccountView {
 pub struct Offer {
     /// The secret in base32, to be typed into the app.
     pub secret: String,
-    /// `otpauth://` address of it.
-    pub uri: String,
     /// The secret sealed; comes back with the first code.
     pub sealed: String,
 }
@@ -195,10 +192,7 @@ impl Hub {
         let who = Who::Principal { id: principal };
         let news = NewEvidence::new(TenantId::SYSTEM, Subject::principal(principal), event, who, body);
         let proved = poststelle_evidence::append(tx, self.clock.now(), &[news]).await;
-        proved.map(|_| ()).map_err(|e| match e {
-            poststelle_evidence::EvidenceError::Store(e) => e,
-            other => StoreError::Config(other.to_string()),
-        })
+        proved.map(|_| ()).map_err(proof_error)
     }
 
     /// Who is behind a cookie whose session still waits for a step.
@@ -357,26 +351,12 @@ impl Hub {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn offer_second_factor(
-        &self,
-        principal: PrincipalId,
-        login: &str,
-    ) -> Result<Offer, StoreError> {
+    pub async fn offer_second_factor(&self, principal: PrincipalId) -> Result<Offer, StoreError> {
         let secret = random::array::<20>()?;
         let key = self.keys.tenant(&self.db, TenantId::SYSTEM).await?;
         let sealed = key.seal_secret(&purpose(principal), &secret)?;
         let secret = Secret::new(secret.to_vec().into_boxed_slice()).to_base32();
-        let label = |text: &str| -> String {
-            text.bytes()
-                .map(|b| match b {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(b).to_string(),
-                    _ => format!("%{b:02X}"),
-                })
-                .collect()
-        };
-        let (issuer, login) = (label(&format!("Poststelle {}", self.domain)), label(login));
-        let uri = format!("otpauth://totp/{issuer}:{login}?secret={secret}&issuer={issuer}");
-        Ok(Offer { secret, uri, sealed })
+        Ok(Offer { secret, sealed })
     }
 
     /// The offer once more, from its sealed secret.
@@ -436,8 +416,9 @@ impl Hub {
     }
 }
 
+/// What the secret of a second factor is sealed for.
 fn purpose(principal: PrincipalId) -> String {
-    format!("{PURPOSE}:{principal}")
+    format!("second-factor:{principal}")
 }
 
 fn seconds(at: Timestamp) -> u64 {

@@ -17,6 +17,7 @@ use poststelle_store::{Scope, StoreError, access};
 use serde_json::json;
 
 use crate::hub::Hub;
+use crate::watch::proof_error;
 
 /// Failures in a row that lock an account.
 pub(crate) const LOCK_AFTER: i64 = 5;
@@ -160,9 +161,7 @@ impl Hub {
         access::insert_token(&mut tx, &hash, principal, tenant, name, now, now.plus(valid)).await?;
         let body = json!({ "token": name, "until": now.plus(valid).rfc3339() });
         let news = NewEvidence::new(tenant, Subject::principal(principal), Event::Changed, who.clone(), body);
-        poststelle_evidence::append(&mut tx, now, &[news])
-            .await
-            .map_err(|e| StoreError::Config(e.to_string()))?;
+        poststelle_evidence::append(&mut tx, now, &[news]).await.map_err(proof_error)?;
         tx.commit().await?;
         Ok(token)
     }

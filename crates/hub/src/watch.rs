@@ -331,7 +331,8 @@ impl Watch {
     }
 }
 
-fn proof_error(error: poststelle_evidence::EvidenceError) -> StoreError {
+/// A failed proof as what the store said of it.
+pub(crate) fn proof_error(error: poststelle_evidence::EvidenceError) -> StoreError {
     match error {
         poststelle_evidence::EvidenceError::Store(e) => e,
         poststelle_evidence::EvidenceError::Crypto(e) => e.into(),

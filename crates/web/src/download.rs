@@ -42,7 +42,7 @@ const SAFE: [&str; 8] = [
     "application/octet-stream",
 ];
 /// Even if a browser did show it: no scripts, no origin.
-const SEALED: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+pub(crate) const SEALED: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 /// Parts read at once.
 const PAGE: i64 = 1000;
 

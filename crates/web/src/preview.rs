@@ -33,7 +33,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use crate::download::{file_name, ids};
+use crate::download::{SEALED, file_name, ids};
 use crate::error::Refusal;
 use crate::pages::{Frame, page};
 use crate::session::Person;
@@ -58,8 +58,6 @@ const COMPUTING: u64 = 10;
 const MEMORY: u64 = 1 << 30;
 /// Documents drawn at once on a node.
 pub(crate) const AT_ONCE: usize = 2;
-/// Nothing runs, nothing loads.
-const SEALED: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 /// Is there something to look at?
 pub(crate) fn can(part: &Part) -> bool {

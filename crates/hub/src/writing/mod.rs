@@ -196,13 +196,8 @@ impl Hub {
         tenant: TenantId,
         id: DraftId,
     ) -> Result<Draft, ViewError> {
-        if !access.writing_tenants().contains(&tenant) {
-            return Err(ViewError::NotFound);
-        }
-        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
-        let found = drafts::get(&mut tx, tenant, id).await?;
-        let own = |d: &Draft| d.owner == access.principal && access.may_write(tenant, d.mailbox);
-        found.filter(own).ok_or(ViewError::NotFound)
+        let draft = self.seen_draft(access, tenant, id).await?;
+        if draft.owner == access.principal { Ok(draft) } else { Err(ViewError::NotFound) }
     }
 
     /// As [`Self::own_draft`], still being written and as in `version`.
@@ -214,10 +209,7 @@ impl Hub {
         version: i64,
     ) -> Result<Draft, WriteError> {
         let draft = self.own_draft(access, tenant, id).await?;
-        if draft.state != DraftState::Open {
-            return Err(WriteError::NotNow(draft.state));
-        }
-        if draft.version == version { Ok(draft) } else { Err(WriteError::Changed(Box::new(draft))) }
+        standing(draft, version, |state| state == DraftState::Open)
     }
 
     /// A draft for its author, or for a second person who may release it.
@@ -366,6 +358,14 @@ impl Hub {
             let _ = self.blobs.delete(&Piece::name(tenant, piece.id)).await;
         }
     }
+}
+
+/// The draft, if it stands as in `version` and in a state that fits.
+fn standing(draft: Draft, version: i64, fits: impl Fn(DraftState) -> bool) -> Result<Draft, WriteError> {
+    if !fits(draft.state) {
+        return Err(WriteError::NotNow(draft.state));
+    }
+    if draft.version == version { Ok(draft) } else { Err(WriteError::Changed(Box::new(draft))) }
 }
 
 /// Evidence of what the author did with a draft.

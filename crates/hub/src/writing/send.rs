@@ -27,7 +27,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{RECIPIENTS_CAP, WriteError, about, refused};
+use super::{RECIPIENTS_CAP, WriteError, about, refused, standing};
 use crate::accept::{Abandoned, AcceptError, NewIntake};
 use crate::change::Change;
 use crate::hub::Hub;
@@ -132,15 +132,10 @@ impl Hub {
         release: bool,
     ) -> Result<Submitted, WriteError> {
         let draft = self.seen_draft(access, tenant, id).await?;
-        if draft.state != DraftState::Release {
-            return Err(WriteError::NotNow(draft.state));
-        }
-        if draft.owner == access.principal {
+        if draft.state == DraftState::Release && draft.owner == access.principal {
             return Err(WriteError::Refused(refused("PST-DRAFT-0016")));
         }
-        if draft.version != version {
-            return Err(WriteError::Changed(Box::new(draft)));
-        }
+        let draft = standing(draft, version, |state| state == DraftState::Release)?;
         let now = self.clock.now();
         let who = Who::Principal { id: access.principal };
         let news =
@@ -181,12 +176,7 @@ impl Hub {
         version: i64,
     ) -> Result<Draft, WriteError> {
         let draft = self.own_draft(access, tenant, id).await?;
-        if !matches!(draft.state, DraftState::Sending | DraftState::Release) {
-            return Err(WriteError::NotNow(draft.state));
-        }
-        if draft.version != version {
-            return Err(WriteError::Changed(Box::new(draft)));
-        }
+        let draft = standing(draft, version, |s| matches!(s, DraftState::Sending | DraftState::Release))?;
         let changed_at = self.clock.now();
         let (state, send_at) = (DraftState::Open, Timestamp(0));
         let open = Draft { state, send_at, released_by: None, changed_at, ..draft };

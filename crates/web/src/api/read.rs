@@ -214,13 +214,22 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let tenant = asked_tenant(&signed, asked.tenant.as_deref())?;
-    let before: Option<MessageId> =
-        asked.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
-    let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
+    let (before, limit) = window(asked.before.as_deref(), asked.limit)?;
     let lines = web.hub().message_page(&signed.access, tenant, before, limit).await?;
+    Ok(page(lines, limit))
+}
+
+/// Where a page begins and how long it is.
+fn window(before: Option<&str>, limit: Option<i64>) -> Result<(Option<MessageId>, i64), Refusal> {
+    let before = before.map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
+    Ok((before, limit.unwrap_or(PAGE).clamp(1, PAGE_CAP)))
+}
+
+/// A page of at most `limit` lines; a full one may have a next one.
+fn page(lines: Vec<ListLine>, limit: i64) -> Response {
     let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
     let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());
-    Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
+    Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response()
 }
 
 /// What a search may carry.
@@ -259,17 +268,13 @@ pub(crate) async fn search(
     if tenants.is_empty() {
         return Err(Refusal::not_found());
     }
-    let before: Option<MessageId> =
-        sought.before.as_deref().map(str::parse).transpose().map_err(|_| Refusal::not_found())?;
-    let limit = sought.limit.unwrap_or(PAGE).clamp(1, PAGE_CAP);
+    let (before, limit) = window(sought.before.as_deref(), sought.limit)?;
     let query =
         poststelle_store::search::Query::parse(sought.q.as_deref().unwrap_or_default()).ok_or_else(|| {
             Refusal::bad(StatusCode::BAD_REQUEST, "PST-API-0003", texts::say("detail-words", &[]))
         })?;
     let lines = web.hub().search(&signed.access, &tenants, &query, before, limit).await?;
-    let full = i64::try_from(lines.len()).is_ok_and(|n| n == limit);
-    let next = lines.last().filter(|_| full).map(|l| l.line.id.to_string());
-    Ok(Json(Page { messages: lines.into_iter().map(summary).collect(), next }).into_response())
+    Ok(page(lines, limit))
 }
 
 /// A message as it stands; the look is evidence.

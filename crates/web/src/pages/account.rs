@@ -246,8 +246,11 @@ impl FactorPage {
         }
     }
 
-    fn offering(mut self, offer: Offer) -> Self {
-        if let Ok(code) = QrCode::new(offer.uri.as_bytes()) {
+    fn offering(mut self, offer: Offer, house: &str, login: &str) -> Self {
+        let label = |text: &str| text::percent(text).replace('/', "%2F");
+        let (issuer, login) = (label(&format!("Poststelle {house}")), label(login));
+        let uri = format!("otpauth://totp/{issuer}:{login}?secret={}&issuer={issuer}", offer.secret);
+        if let Ok(code) = QrCode::new(uri) {
             self.side = code.width();
             let dark = code.to_colors().into_iter().enumerate().filter(|(_, c)| *c == Color::Dark);
             let module = |(i, _): (usize, Color)| format!("M{} {}h1v1h-1z", i % self.side, i / self.side);
@@ -271,8 +274,9 @@ async fn offered(web: &Web, person: &Person, status: StatusCode, error: String) 
     if account.second_factor {
         return Ok(Redirect::to("/konto").into_response());
     }
-    let offer = web.hub().offer_second_factor(person.signed.access.principal, &account.login).await?;
-    Ok(page(status, &FactorPage::new(person, error).offering(offer)))
+    let offer = web.hub().offer_second_factor(person.signed.access.principal).await?;
+    let template = FactorPage::new(person, error).offering(offer, web.hub().domain(), &account.login);
+    Ok(page(status, &template))
 }
 
 /// The second factor's fields.

@@ -13,7 +13,7 @@ use poststelle_model::{DeliveryId, DeskAct, DeskId, DeskState, PrincipalId, Tena
 use poststelle_store::desk::{Counts, DeskItem, DeskLine, Filter};
 use serde::Deserialize;
 
-use super::{Choice, Frame, Refresh, page};
+use super::{Choice, Frame, Refresh, optional, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -132,16 +132,10 @@ pub(crate) async fn show(
     let id: DeskId = desk.parse().map_err(|_| Refusal::not_found())?;
     let places = web.hub().workplaces(access).await?;
     let place = places.into_iter().find(|p| p.desk.id == id).ok_or_else(Refusal::not_found)?;
-    let chosen: Option<TenantId> = match asked.mandant.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Refusal::not_found())?),
-    };
+    let chosen = optional::<TenantId>(&asked.mandant)?;
     let tenants: Vec<TenantId> =
         place.tenants.iter().map(|t| t.id).filter(|t| chosen.is_none_or(|c| c == *t)).collect();
-    let before = match asked.vor.as_str() {
-        "" => None,
-        text => Some(text.parse::<DeliveryId>().map_err(|_| Refusal::not_found())?),
-    };
+    let before = optional::<DeliveryId>(&asked.vor)?;
     let (list, filter) = filter(&asked.liste, access.principal)?;
     let mut found = web.hub().desk_page(access, &tenants, id, filter, before, PAGE + 1).await?;
     let cap = usize::try_from(PAGE).unwrap_or(0);

@@ -6,18 +6,18 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Redirect, Response};
-use futures::StreamExt;
-use poststelle_hub::content::Content;
+use poststelle_hub::readable;
 use poststelle_hub::texts;
 use poststelle_hub::view::MessageView;
-use poststelle_hub::writing::{DraftLine, Origin, TEXT_CAP};
-use poststelle_model::{DraftId, DraftState, MailboxId, Part, TenantId};
+use poststelle_hub::writing::{DraftLine, Origin};
+use poststelle_model::{DraftId, DraftState, MailboxId, TenantId};
 use poststelle_store::drafts::Draft;
 use serde::Deserialize;
 
+use super::message::octets;
 use super::messages::standing;
 use super::{Frame, page};
-use crate::download::{MessagePath, is_enclosed_mail};
+use crate::download::MessagePath;
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -245,28 +245,11 @@ pub(crate) async fn answer(
 
 /// The text of a message, for a quotation.
 async fn quoted(web: &Web, view: &MessageView) -> Result<String, Refusal> {
-    let enclosed: Vec<String> =
-        view.parts.iter().filter(|p| is_enclosed_mail(p)).map(|p| format!("{}.", p.path)).collect();
-    let own =
-        |p: &&Part| p.leaf && !p.is_attachment() && !enclosed.iter().any(|e| p.path.starts_with(e.as_str()));
-    let first = |kind: &str| view.parts.iter().filter(own).find(|p| p.declared == kind);
-    let Some(part) = first("text/plain").or_else(|| first("text/html")) else { return Ok(String::new()) };
-    let (message, content) = web.hub().content(view.message.tenant, view.message.id).await?;
-    let Some(opener) = web.hub().opener(&message.transport.media_type) else { return Ok(String::new()) };
-    let mut stream = content.part(part).await?;
-    let mut octets = Vec::new();
-    while octets.len() < 4 * TEXT_CAP
-        && let Some(piece) = stream.next().await
-    {
-        octets.extend_from_slice(&piece?);
-    }
-    octets.truncate(4 * TEXT_CAP);
+    let Some(part) = readable::body_part(&view.parts) else { return Ok(String::new()) };
+    let Some(opener) = web.hub().opener(&view.message.transport.media_type) else { return Ok(String::new()) };
+    let (octets, _) = octets(web, view, part).await?;
     let words = opener.text(&part.charset, &octets);
-    Ok(if part.declared == "text/html" {
-        poststelle_hub::readable::from_html(&words)
-    } else {
-        text::block(&words)
-    })
+    Ok(if part.declared == "text/html" { readable::from_html(&words) } else { text::block(&words) })
 }
 
 #[derive(Template)]

@@ -527,7 +527,8 @@ async fn read_body(web: &Web, view: &MessageView, base: &str, wanted: &str) -> B
     body
 }
 
-async fn octets(web: &Web, view: &MessageView, part: &Part) -> Result<(Vec<u8>, bool), Refusal> {
+/// The first [`BODY_CAP`] octets of a part, and whether there are more.
+pub(crate) async fn octets(web: &Web, view: &MessageView, part: &Part) -> Result<(Vec<u8>, bool), Refusal> {
     let (_, content) = web.hub().content(view.message.tenant, view.message.id).await?;
     let mut stream = content.part(part).await?;
     let mut out = Vec::new();

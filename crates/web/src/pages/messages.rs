@@ -12,7 +12,7 @@ use poststelle_store::messages::Line;
 use poststelle_store::tenants::Tenant;
 use serde::Deserialize;
 
-use super::{Choice, Frame, Refresh, page};
+use super::{Choice, Frame, Refresh, optional, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -72,10 +72,7 @@ pub(crate) async fn list(
     let access = &person.signed.access;
     let tenants = web.hub().visible_tenants(access).await?;
     let chosen = choose(&tenants, &asked.mandant)?;
-    let before = match asked.vor.as_str() {
-        "" => None,
-        text => Some(text.parse::<MessageId>().map_err(|_| Refusal::not_found())?),
-    };
+    let before = optional::<MessageId>(&asked.vor)?;
     let mut lines = Vec::new();
     let (mut older, mut newest, mut here) = (String::new(), String::new(), "/nachrichten".to_owned());
     if let Some(tenant) = chosen {

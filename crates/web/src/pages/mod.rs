@@ -15,6 +15,8 @@ pub(crate) mod search;
 pub(crate) mod sign_in;
 pub(crate) mod upload;
 
+use std::str::FromStr;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -97,6 +99,14 @@ impl Choice {
     pub(crate) fn new(tenant: &Tenant, chosen: Option<TenantId>) -> Self {
         Self { id: tenant.id.to_string(), name: tenant.name.clone(), chosen: chosen == Some(tenant.id) }
     }
+}
+
+/// An id from an address; empty = none.
+pub(crate) fn optional<T: FromStr>(text: &str) -> Result<Option<T>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Refusal::not_found())
 }
 
 /// Reloading by itself: only when the person asked for it, and for an hour at most, so that a forgotten page does not

@@ -10,7 +10,7 @@ use poststelle_store::search;
 use serde::Deserialize;
 
 use super::messages::{Row, in_words};
-use super::{Choice, Frame, page};
+use super::{Choice, Frame, optional, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -59,14 +59,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     let access = &person.signed.access;
     let tenants = web.hub().visible_tenants(access).await?;
-    let chosen: Option<TenantId> = match asked.mandant.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Refusal::not_found())?),
-    };
-    let before: Option<MessageId> = match asked.vor.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Refusal::not_found())?),
-    };
+    let chosen = optional::<TenantId>(&asked.mandant)?;
+    let before = optional::<MessageId>(&asked.vor)?;
     let within: Vec<TenantId> =
         tenants.iter().map(|t| t.id).filter(|t| chosen.is_none_or(|c| c == *t)).collect();
     if within.is_empty() && chosen.is_some() {

@@ -243,14 +243,12 @@ impl Bed {
 
     /// Waits until a message is processed and laid down.
     pub async fn processed(&self, tenant: TenantId, id: MessageId) {
-        for _ in 0..2000 {
+        until(async || {
             let view = self.hub.message_view_unchecked(tenant, id).await.unwrap();
-            if view.inspection.is_some() && view.waiting.is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("message {id} was not processed");
+            let done = view.inspection.is_some() && view.waiting.is_empty();
+            if done { Ok(()) } else { Err(format!("message {id} was not processed")) }
+        })
+        .await;
     }
 
     /// A connector to the far side, and a rule that sends there what has `word` in its subject.
@@ -276,18 +274,24 @@ impl Bed {
 
     /// Waits until the delivery of a message to a connector stands so.
     pub async fn stands(&self, tenant: TenantId, id: MessageId, state: DeliveryState) -> Delivery {
-        let mut last = None;
-        for _ in 0..2000 {
+        until(async || {
             let mut tx = self.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
             let all = messages::deliveries(&mut tx, tenant, id).await.unwrap();
-            drop(tx);
-            last = all.into_iter().find(|d| matches!(d.target, Target::Connector { .. }));
-            if let Some(found) = last.as_ref().filter(|d| d.state == state) {
-                return found.clone();
+            match all.into_iter().find(|d| matches!(d.target, Target::Connector { .. })) {
+                Some(found) if found.state == state => Ok(found),
+                last => Err(format!("delivery of {id} is not {state:?} but {last:?}")),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("delivery of {id} is not {state:?} but {last:?}");
+        })
+        .await
+    }
+
+    /// Waits until there are `n` sealed blobs on disk.
+    pub async fn until_blobs(&self, n: usize) {
+        until(async || match self.blobs() {
+            found if found == n => Ok(()),
+            found => Err(format!("{found} blobs, not {n}")),
+        })
+        .await;
     }
 
     /// Sealed blobs on disk.
@@ -358,6 +362,19 @@ pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
         octets.extend_from_slice(&piece.expect("body breaks off"));
     }
     Answer { status: head.status, headers: head.headers, octets }
+}
+
+/// Asks again until there is an answer; an `Err` says what is still missing.
+pub async fn until<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let mut missing = String::new();
+    for _ in 0..2000 {
+        match ask().await {
+            Ok(found) => return found,
+            Err(what) => missing = what,
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{missing}");
 }
 
 pub fn who() -> Who {

@@ -193,9 +193,9 @@ async fn over_the_wire() {
     let n = client.read(&mut answer).await.unwrap();
     assert!(String::from_utf8_lossy(&answer[..n]).starts_with("HTTP/1.1 100"));
     client.write_all(&vec![b'x'; 5_000_000]).await.unwrap();
-    until(|| bed.blobs() == 1).await;
+    bed.until_blobs(1).await;
     drop(client);
-    until(|| bed.blobs() == 0).await;
+    bed.until_blobs(0).await;
 
     // Whole: 201.
     let mut client = TcpStream::connect(address).await.unwrap();
@@ -212,14 +212,4 @@ async fn over_the_wire() {
 
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
-}
-
-async fn until(mut holds: impl FnMut() -> bool) {
-    for _ in 0..2000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("did not come to pass");
 }

@@ -15,7 +15,7 @@ use poststelle_model::{DeliveryState, Direction, DraftId, DraftState, MessageId,
 use poststelle_store::drafts::DraftWrite;
 use poststelle_store::{Scope, drafts};
 
-use crate::bed::{Bed, Does, person, who};
+use crate::bed::{Bed, Does, person, until, who};
 use crate::writing::{MAIL, Writer, field, message_of, messages_of, octets};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,16 +70,12 @@ async fn sent_once_however_often_it_is_asked_for() {
 
 /// Waits until the engine sent a draft.
 async fn become_message(bed: &Bed, tenant: TenantId, id: DraftId) -> MessageId {
-    for _ in 0..2000 {
+    until(async || {
         let mut tx = bed.hub.db().read(Scope::Tenant(tenant)).await.unwrap();
         let draft = drafts::get(&mut tx, tenant, id).await.unwrap().unwrap();
-        if let Some(message) = draft.message {
-            return message;
-        }
-        drop(tx);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("draft {id} was not sent");
+        draft.message.ok_or_else(|| format!("draft {id} was not sent"))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,15 +149,12 @@ async fn what_failed_comes_back_to_the_desk_it_was_written_from() {
         ("schritt", "senden"),
     ];
     let id = message_of(&benno.posts(&bed, &path, &fields, &[]).await);
-    let mut item = None;
-    for _ in 0..2000 {
+    let item = until(async || {
         let view = hub.message_view_unchecked(tenant, id).await.unwrap();
-        if view.deliveries.iter().any(|d| d.delivery.state == DeliveryState::Rejected) {
-            item = view.desk_items.into_iter().next();
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        let refused = view.deliveries.iter().any(|d| d.delivery.state == DeliveryState::Rejected);
+        if refused { Ok(view.desk_items.into_iter().next()) } else { Err("nothing was refused".to_owned()) }
+    })
+    .await;
     assert_eq!(item.unwrap().desk, desk, "not the clearing desk");
     // Said in words, not by colour alone: on the desk, in the list of what was sent, on the page.
     let list = bed.see(&format!("/arbeit/{desk}"), &benno.cookie).await.text();

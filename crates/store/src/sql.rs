@@ -229,6 +229,8 @@ statements! {
     EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
     EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
+    /// One step into the index for each tenant, however long its log is.
+    LOG_SIZES = "SELECT t.id, COALESCE((SELECT MAX(c.size) FROM checkpoints c WHERE c.tenant_id = t.id), 0) FROM tenants t";
     CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
     /// Messages, and pieces of drafts: a piece stands in for message and blob.

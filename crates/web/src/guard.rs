@@ -10,7 +10,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::field::Empty;
@@ -42,7 +42,6 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
         traceparent = traceparent(request.headers()),
         status = Empty
     );
-    let reloads = request.headers().contains_key("hx-request");
     let began = web.now();
     let foreign = !program && !is_own(request.method(), request.headers());
     let answer = async {
@@ -61,9 +60,6 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     .instrument(span)
     .await;
     let mut answer = in_words(answer, program);
-    if reloads {
-        leave_whole(&mut answer);
-    }
     protect(answer.headers_mut(), web.config().secure_cookies);
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, id);
@@ -76,16 +72,6 @@ fn traceparent(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let plain = text.len() == 55 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     plain.then_some(text)
-}
-
-/// A part of a page that reloads itself cannot show the sign-in: the browser goes there as a whole.
-fn leave_whole(answer: &mut Response) {
-    if answer.status().is_redirection()
-        && let Some(place) = answer.headers_mut().remove("location")
-    {
-        *answer.status_mut() = StatusCode::NO_CONTENT;
-        answer.headers_mut().insert("hx-redirect", place);
-    }
 }
 
 fn is_for_people(path: &str) -> bool {

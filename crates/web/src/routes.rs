@@ -53,6 +53,7 @@ routes! {
     "/buecher" => get pages::books::choose;
     "/buecher/{tenant}/{book}" => get pages::books::show;
     "/buecher/{tenant}/{book}/csv" => get pages::books::csv;
+    "/neues" => get pages::live::wait;
     "/suche" => get pages::search::show;
     "/nachrichten/{tenant}/{id}/entwurf" => post pages::drafts::answer;
     "/schreiben" => get pages::drafts::start, post pages::drafts::begin;

@@ -53,11 +53,16 @@ pub(crate) fn cookie(web: &Web, token: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Did a page ask by itself, not the person in front of it? It says so; who does not only keeps the own session alive.
+fn by_itself(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-poststelle-live")
+}
+
 impl Person {
     /// The person behind the cookie of a request, verified now.
     pub(crate) async fn verified(web: &Web, headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let Some(token) = token_of(web, headers) else { return Ok(None) };
-        let Some(signed) = web.hub().session(&token).await? else {
+        let Some(signed) = web.hub().session(&token, !by_itself(headers)).await? else {
             web.forget_operator(&token);
             return Ok(None);
         };

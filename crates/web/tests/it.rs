@@ -18,6 +18,8 @@ mod desk;
 mod downloads;
 #[path = "it/intake.rs"]
 mod intake;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/log.rs"]
 mod log;
 #[path = "it/openapi.rs"]

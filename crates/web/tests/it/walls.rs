@@ -83,6 +83,10 @@ const CASES: &[Case] = &[
         ],
         ..case("get", "/suche")
     },
+    Case {
+        takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("nachricht"), Kind::Message)],
+        ..case("get", "/neues")
+    },
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/entwurf") },
     case("get", "/schreiben"),
     Case { takes: &[(At::Form("von"), Kind::Sender)], body: "form", ..case("post", "/schreiben") },

@@ -4,7 +4,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use poststelle_crypto::digest::{hex, sha256};
 use poststelle_crypto::token::constant_time_eq;
 use poststelle_hub::people::SignedIn;
 
@@ -107,6 +108,10 @@ impl FromRequestParts<Web> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
         let token = bearer(&parts.headers).ok_or_else(Refusal::unknown)?;
+        // Counted before the database is asked, under a hash: the token itself is kept nowhere.
+        web.by_token()
+            .take(&hex(&sha256(token.as_bytes())), web.now())
+            .map_err(|wait| Refusal::wrong(StatusCode::TOO_MANY_REQUESTS, "PST-API-0011").after(wait))?;
         web.hub().api_token(token).await?.map(Self).ok_or_else(Refusal::unknown)
     }
 }

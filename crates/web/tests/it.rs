@@ -44,6 +44,8 @@ mod sending;
 mod sign_in;
 #[path = "it/strangers.rs"]
 mod strangers;
+#[path = "it/text_blocks.rs"]
+mod text_blocks;
 #[path = "it/texts.rs"]
 mod texts;
 #[path = "it/trouble.rs"]

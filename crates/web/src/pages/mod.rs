@@ -14,6 +14,7 @@ pub(crate) mod operator;
 pub(crate) mod resume;
 pub(crate) mod search;
 pub(crate) mod sign_in;
+pub(crate) mod text_blocks;
 pub(crate) mod upload;
 
 use std::str::FromStr;
@@ -122,14 +123,16 @@ struct ErrorPage {
     frame: Frame,
     sentence: String,
     code: String,
+    back: String,
 }
 
-/// A refusal as a page.
-pub(crate) fn refusal(refusal: &Refusal) -> Response {
+/// A refusal as a page, with a way back to the page of ours that asked (empty = none).
+pub(crate) fn refusal(refusal: &Refusal, back: String) -> Response {
     let template = ErrorPage {
         frame: Frame::new(refusal.title(), "", None),
         sentence: refusal.sentence(),
         code: refusal.reason.code.as_str().to_owned(),
+        back,
     };
     page(refusal.status, &template)
 }

@@ -224,6 +224,14 @@ export class Teller {
     }
   }
 
+  /** Sets a date field: its own parts are the browser's, so the value is put in as a whole. */
+  async date(name, value) {
+    this.actions += 1;
+    const field = this.tab.locator(`input[name="${name}"]`).first();
+    if (this.way === "keys") await this.reach(field, `field ${name}`);
+    await field.fill(value);
+  }
+
   /** Opens a fold. */
   async expand(text) {
     this.actions += 1;
@@ -242,7 +250,9 @@ export class Teller {
     const field = this.tab.locator(`select[name="${name}"]`).first();
     if (this.way === "keys") {
       await this.reach(field, `list ${name}`);
-      await this.tab.keyboard.type(label);
+      const at = await field.evaluate((node, words) => [...node.options].findIndex((o) => o.textContent.trim() === words), label);
+      await this.tab.keyboard.press("Home");
+      for (let step = 0; step < at; step += 1) await this.tab.keyboard.press("ArrowDown");
     } else {
       await field.selectOption({ label });
     }

@@ -5,6 +5,7 @@
 import { createHmac } from "node:crypto";
 
 export const title = "Zweiter Faktor";
+export const actions = 17;
 
 /** RFC 6238 with SHA-1, six digits, 30 seconds; `ahead` steps from now. */
 function code(base32, ahead = 0) {

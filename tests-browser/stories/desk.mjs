@@ -4,6 +4,7 @@
 // before, so that the story can be told again.
 
 export const title = "Zwei Sachbearbeiterinnen teilen einen Arbeitskorb";
+export const actions = 28;
 
 const SUBJECT = "Frage zum Friedhof Gallin";
 // Not the answer to it.

@@ -3,6 +3,7 @@
 // operator looks whether all is well.
 
 export const title = "Die erste Nachricht";
+export const actions = 12;
 
 async function signIn(t, who) {
   const { login, password } = t.login(who);

@@ -3,6 +3,7 @@
 // happen, button; then the timeline says who it was, and who read the message.
 
 export const title = "Eine Übergabe fortsetzen";
+export const actions = 6;
 
 export default async function (t) {
   await t.signIn("clerk");

@@ -19,7 +19,7 @@ export default async function (t) {
   const desk = heading.match(/„(.+)“/)[1];
   await t.open("/arbeit", "Arbeitskörbe");
   await t.go(t.tab.getByRole("row").filter({ hasText: desk }).filter({ hasText: "Gemeinde Gallin" }).getByRole("link"), desk);
-  await t.shows("Neues erscheint von selbst.");
+  await t.shows("Aktualisieren anhalten");
   await t.page("Arbeitskorb");
   const row = t.tab.getByRole("row").filter({ hasText: "Frage zum Friedhof Gallin" });
 
@@ -44,8 +44,10 @@ export default async function (t) {
   await t.shows("Diese Seite bleibt, wie sie ist.");
   await jule.go(jule.button("Wieder aufnehmen"), "Knopf Wieder aufnehmen");
   await t.go(t.button("Wieder aufnehmen"), "Knopf Wieder aufnehmen");
-  await t.shows("Jule Vorlage");
+  await t.shows(/^Jule Vorlage hat diesen Vorgang inzwischen geändert/);
   await t.page("Jemand war schneller");
+  await t.go(t.link("Zurück, mit dem neuen Stand"), "Link zurück");
+  await t.shows("bei: Jule Vorlage");
   t.noise = t.noise.filter((line) => !/status of 409/.test(line));
   await jule.go(jule.button("Für alle freigeben"), "Knopf Für alle freigeben");
   await jule.shows("neu");

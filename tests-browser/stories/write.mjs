@@ -7,6 +7,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import os from "node:os";
 
 export const title = "Antworten mit Anlage";
+export const actions = 14;
 
 export default async function (t) {
   await t.signIn("clerk");

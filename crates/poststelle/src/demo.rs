@@ -219,6 +219,7 @@ fn logins(settled: &Settled) -> Vec<serde_json::Value> {
         // Two clerks of an Amt with six tenants, and one of a town next door.
         ("amt", named("wilma.beispiel")),
         ("amt-colleague", named("jule.vorlage")),
+        ("amt-admin", named("hinnerk.muster")),
         ("town", named("frauke.probe")),
     ] {
         if let Some(l) = login {

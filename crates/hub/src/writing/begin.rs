@@ -73,7 +73,7 @@ impl Hub {
                     return Err(ViewError::NotFound.into());
                 }
                 draft.mailbox = mailbox;
-                draft.desk = self.own_desk(access, tenant, None).await?;
+                draft.desk = self.own_desk(access, tenant, None, mailbox).await?;
             }
             Origin::Reply(id) | Origin::Forward(id) => {
                 let allowed = self.authorise(access, tenant, id).await?;
@@ -94,7 +94,7 @@ impl Hub {
                 draft.mailbox = own.next().ok_or(WriteError::Refused(refused("PST-DRAFT-0010")))?;
                 draft.kind = if reply { DraftKind::Reply } else { DraftKind::Forward };
                 draft.answers = Some(id);
-                draft.desk = self.own_desk(access, tenant, Some(id)).await?;
+                draft.desk = self.own_desk(access, tenant, Some(id), draft.mailbox).await?;
                 let opened = self.header(&message, &content).await?;
                 draft.thread = self.thread_of(&opened, &inspection);
                 let quoted = self.words(&message, &content, &parts).await?;
@@ -127,12 +127,14 @@ impl Hub {
         Ok(draft)
     }
 
-    /// The desk an answer is written from: where the message lies and the person works; else one of theirs.
+    /// The desk a letter is written from, where it comes back to when it cannot be sent: where the message lies and the
+    /// person works; else one of theirs, that of the box's name before others.
     async fn own_desk(
         &self,
         access: &Access,
         tenant: TenantId,
         message: Option<MessageId>,
+        mailbox: MailboxId,
     ) -> Result<Option<DeskId>, StoreError> {
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let mine = |id: &DeskId| access.may_handle(tenant, &[], &[*id]);
@@ -142,7 +144,9 @@ impl Hub {
             return Ok(Some(id));
         }
         let mut desks = tenants::desks(&mut tx, tenant).await?;
-        desks.sort_by_key(|d| d.kind == "clearing");
+        let boxes = tenants::mailboxes(&mut tx, tenant).await?;
+        let name = boxes.into_iter().find(|b| b.0 == mailbox).map(|b| b.1).unwrap_or_default();
+        desks.sort_by_key(|d| (d.kind == "clearing", d.name != name));
         Ok(desks.into_iter().map(|d| d.id).find(mine))
     }
 

@@ -75,6 +75,18 @@ impl Frame {
         Self { title: title.into(), styles: assets::styles(), icon: assets::icon(), person, active }
     }
 
+    /// Where help on this page stands.
+    pub(crate) fn help(&self) -> &'static str {
+        match self.active {
+            "/arbeit" => "/hilfe#arbeiten",
+            "/nachrichten" | "/suche" | "/buecher" => "/hilfe#finden",
+            "/entwuerfe" => "/hilfe#schreiben",
+            "/konto" => "/hilfe#anmelden",
+            "/verwaltung" => "/hilfe#verwalten",
+            _ => "/hilfe",
+        }
+    }
+
     /// Marks the current entry of the menu.
     pub(crate) fn is(&self, path: &str) -> bool {
         self.active == path

@@ -36,6 +36,8 @@ pub struct MailboxData {
     pub name: &'static str,
     /// What stands before the @.
     pub locals: &'static [&'static str],
+    /// A second person releases what leaves from here.
+    pub four_eyes: bool,
 }
 
 /// Somebody.
@@ -67,14 +69,17 @@ pub const BUILDING: &str = "Bauverfahren";
 /// Name of the registration application.
 pub const RESIDENTS: &str = "Einwohnerwesen";
 
-const POST: MailboxData = MailboxData { name: "Poststelle", locals: &["poststelle", "info", "post"] };
-const MAYOR: MailboxData = MailboxData { name: "Bürgermeister", locals: &["buergermeister"] };
-const BUILD: MailboxData = MailboxData { name: "Bauamt", locals: &["bauamt", "bauleitplanung"] };
-const ORDER: MailboxData = MailboxData { name: "Ordnungsamt", locals: &["ordnungsamt"] };
-const REGISTRY: MailboxData = MailboxData { name: "Standesamt", locals: &["standesamt"] };
-const RESIDENCE: MailboxData =
-    MailboxData { name: "Meldebehörde", locals: &["meldebehoerde", "buergerbuero"] };
-const TREASURY: MailboxData = MailboxData { name: "Kämmerei", locals: &["kaemmerei", "rechnung"] };
+const fn mailbox(name: &'static str, locals: &'static [&'static str]) -> MailboxData {
+    MailboxData { name, locals, four_eyes: false }
+}
+
+const POST: MailboxData = mailbox("Poststelle", &["poststelle", "info", "post"]);
+const MAYOR: MailboxData = MailboxData { four_eyes: true, ..mailbox("Bürgermeister", &["buergermeister"]) };
+const BUILD: MailboxData = mailbox("Bauamt", &["bauamt", "bauleitplanung"]);
+const ORDER: MailboxData = mailbox("Ordnungsamt", &["ordnungsamt"]);
+const REGISTRY: MailboxData = mailbox("Standesamt", &["standesamt"]);
+const RESIDENCE: MailboxData = mailbox("Meldebehörde", &["meldebehoerde", "buergerbuero"]);
+const TREASURY: MailboxData = mailbox("Kämmerei", &["kaemmerei", "rechnung"]);
 
 const LARGE: &[MailboxData] = &[POST, BUILD, ORDER, REGISTRY, RESIDENCE, TREASURY];
 const SMALL: &[MailboxData] = &[POST, MAYOR];

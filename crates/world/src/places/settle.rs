@@ -209,7 +209,16 @@ impl Work<'_> {
                 boxes.iter().find(|(_, name, _)| name == mailbox.name).map(|b| b.0);
             let mailbox_id = match found {
                 Some(mailbox_id) => mailbox_id,
-                None => self.hub.add_mailbox(id, mailbox.name, self.who).await?,
+                None => {
+                    let fresh = MailboxId::new(self.hub.ids());
+                    let mut edit = self.hub.edit(self.who).await?;
+                    edit.add_mailbox(id, fresh, mailbox.name).await?;
+                    if mailbox.four_eyes {
+                        edit.set_four_eyes(id, fresh, true).await?;
+                    }
+                    edit.commit().await?;
+                    fresh
+                }
             };
             for local in mailbox.locals {
                 let address = format!("{local}@{domain}");

@@ -75,18 +75,19 @@ impl Hub {
                 draft.mailbox = mailbox;
                 draft.desk = self.own_desk(access, tenant, None, mailbox).await?;
             }
-            Origin::Reply(id) | Origin::Forward(id) => {
+            Origin::Reply(id) | Origin::ReplyAll(id) | Origin::Forward(id) => {
                 let allowed = self.authorise(access, tenant, id).await?;
                 if !allowed.handles {
                     return Err(ViewError::ReadOnly.into());
                 }
-                let reply = matches!(origin, Origin::Reply(_));
+                let reply = !matches!(origin, Origin::Forward(_));
                 self.record(&allowed, if reply { Reading::Seen } else { Reading::Attachments }).await?;
                 let (message, content) = self.content(tenant, id).await?;
                 let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
                 let inspection = messages::inspection(&mut tx, tenant, id).await?.unwrap_or_default();
                 let boxes = messages::mailboxes(&mut tx, tenant, id).await?;
                 let parts = messages::parts(&mut tx, tenant, id, 0, 1000).await?;
+                let ours = tenants::addresses(&mut tx, tenant).await?;
                 tx.rollback().await?;
                 // The box it came to; of several the first that is also this person's.
                 let first = message.mailbox.into_iter().chain(boxes);
@@ -99,7 +100,13 @@ impl Hub {
                 draft.thread = self.thread_of(&opened, &inspection);
                 let quoted = self.words(&message, &content, &parts).await?;
                 let text = if reply {
-                    draft.recipients = self.answer_to(&opened, &inspection);
+                    let to = self.answer_to(&opened, &inspection);
+                    if let Origin::ReplyAll(_) = origin {
+                        let ours = ours.iter().map(|a| a.1.as_str());
+                        let known: Vec<&str> = to.iter().map(String::as_str).chain(ours).collect();
+                        draft.copies = self.also_sent_to(&opened, &known).join(", ");
+                    }
+                    draft.recipients = to.join(", ");
                     draft.subject = prefixed("AW: ", &["aw:", "re:"], &inspection.subject);
                     quote(&message, &inspection, &quoted)
                 } else {
@@ -204,12 +211,26 @@ impl Hub {
     }
 
     /// Whom an answer goes to: where the sender wants it, else the sender.
-    fn answer_to(&self, opened: &Opened, inspection: &Inspection) -> String {
+    fn answer_to(&self, opened: &Opened, inspection: &Inspection) -> Vec<String> {
         let wanted = opened.headers.iter().find(|(name, _)| name == "reply-to");
         let wanted = wanted.and_then(|(_, value)| self.letters.recipients(value).ok()).unwrap_or_default();
         let sender = self.letters.recipients(&inspection.sender_address).unwrap_or_default();
         let to = if wanted.is_empty() { sender } else { wanted };
-        to.into_iter().take(RECIPIENTS_CAP).map(|c| c.address).collect::<Vec<_>>().join(", ")
+        to.into_iter().take(RECIPIENTS_CAP).map(|c| c.address).collect()
+    }
+
+    /// Who else a message went to openly, without `known`. A header that is no list of addresses names nobody.
+    fn also_sent_to(&self, opened: &Opened, known: &[&str]) -> Vec<String> {
+        let lists = opened.headers.iter().filter(|(name, _)| name == "to" || name == "cc");
+        let mut others: Vec<String> = Vec::new();
+        for found in lists.flat_map(|(_, value)| self.letters.recipients(value).unwrap_or_default()) {
+            let new = |k: &str| !k.eq_ignore_ascii_case(&found.address);
+            if known.iter().all(|k| new(k)) && others.iter().all(|o| new(o)) {
+                others.push(found.address);
+            }
+        }
+        others.truncate(RECIPIENTS_CAP.saturating_sub(known.len()));
+        others
     }
 }
 

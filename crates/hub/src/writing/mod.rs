@@ -80,6 +80,8 @@ pub enum Origin {
     Box(MailboxId),
     /// A message to be answered.
     Reply(MessageId),
+    /// A message to be answered, with a copy to everybody it went to beside us.
+    ReplyAll(MessageId),
     /// A message to be passed on.
     Forward(MessageId),
 }

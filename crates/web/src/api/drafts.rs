@@ -157,6 +157,9 @@ pub(crate) struct New {
     tenant: String,
     mailbox: Option<String>,
     reply_to: Option<String>,
+    /// With `reply_to`: a copy to everybody the message went to openly, beside the tenant's own addresses.
+    #[serde(default)]
+    all: bool,
     forward: Option<String>,
 }
 
@@ -174,7 +177,10 @@ pub(crate) async fn begin(
     let tenant: TenantId = new.tenant.parse().map_err(absent)?;
     let origin = match (&new.mailbox, &new.reply_to, &new.forward) {
         (Some(mailbox), None, None) => Origin::Box(mailbox.parse().map_err(absent)?),
-        (None, Some(message), None) => Origin::Reply(message.parse().map_err(absent)?),
+        (None, Some(message), None) => {
+            let message = message.parse().map_err(absent)?;
+            if new.all { Origin::ReplyAll(message) } else { Origin::Reply(message) }
+        }
         (None, None, Some(message)) => Origin::Forward(message.parse().map_err(absent)?),
         _ => return Err(bad()),
     };

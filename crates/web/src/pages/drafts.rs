@@ -232,6 +232,7 @@ pub(crate) async fn answer(
     let (tenant, id) = crate::download::ids(&tenant, &id)?;
     let origin = match fields.art.as_str() {
         "weiterleitung" => Origin::Forward(id),
+        "antwort-an-alle" => Origin::ReplyAll(id),
         _ => Origin::Reply(id),
     };
     Ok(to_draft(&web.hub().begin_draft(&person.signed.access, tenant, origin).await?))

@@ -70,6 +70,8 @@ struct MessagePage {
     conversation: Vec<Row>,
     /// Can it be answered?
     incoming: bool,
+    /// It went to others too.
+    several: bool,
 }
 
 struct Fact {
@@ -186,6 +188,7 @@ pub(crate) async fn show(
         seen: view.seen.clone(),
         conversation: view.conversation.iter().map(in_conversation).collect(),
         incoming: view.message.direction == Direction::In,
+        several: view.inspection.as_ref().is_some_and(|i| i.recipients.matches('@').count() > 1),
         frame: Frame::new(subject.clone(), "/nachrichten", Some(&person)),
         list: back(&wanted.von, &tenant),
         tenant: view.tenant.name.clone(),

@@ -114,6 +114,27 @@ pub async fn messages_of(bed: &Bed, tenant: TenantId) -> Vec<(MessageId, Directi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_all_leaves_out_oneself() {
+    let bed = Bed::new().await;
+    let ada = Writer::of(&bed, &bed.a).await;
+    let tenant = bed.a.tenant;
+    let mail = b"From: Erna <erna@aussen.example>\r\nTo: =?utf-8?q?G=C3=BCnter?= <guenter@aussen.example>, POST@adorf.example\r\n\
+        Cc: Otto <otto@aussen.example>, erna@aussen.example\r\nSubject: Hecke\r\n\r\nWer kommt?\r\n";
+    let several = bed.mail(&bed.a, mail).await;
+    let page = bed.see(&format!("/nachrichten/{tenant}/{several}"), &ada.cookie).await.text();
+    assert!(page.contains("Allen antworten"), "{page}");
+    let html = bed.see(&ada.begins(&bed, tenant, several, "antwort-an-alle").await, &ada.cookie).await.text();
+    assert_eq!(field(&html, "an"), "erna@aussen.example");
+    assert_eq!(field(&html, "kopie"), "guenter@aussen.example, otto@aussen.example");
+    let html = bed.see(&ada.begins(&bed, tenant, several, "antwort").await, &ada.cookie).await.text();
+    assert_eq!(field(&html, "kopie"), "");
+    let one =
+        bed.mail(&bed.a, b"From: a@b.example\r\nTo: post@adorf.example\r\nSubject: x\r\n\r\nx\r\n").await;
+    let page = bed.see(&format!("/nachrichten/{tenant}/{one}"), &ada.cookie).await.text();
+    assert!(!page.contains("Allen antworten") && page.contains("Antworten"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_leaves_from_where_its_question_came_to() {
     let bed = Bed::new().await;
     let ada = Writer::of(&bed, &bed.a).await;

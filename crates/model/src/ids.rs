@@ -125,6 +125,8 @@ ids! {
     DraftId,
     /// An attachment of a draft.
     DraftPartId,
+    /// One span of days in which somebody stands in for somebody.
+    DeputyId,
 }
 
 impl TenantId {

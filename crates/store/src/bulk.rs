@@ -68,7 +68,8 @@ from_id!(
     AlarmId,
     NoteId,
     DraftId,
-    DraftPartId
+    DraftPartId,
+    DeputyId
 );
 
 /// `vec![a.into(), b.into()]` in fewer letters.

@@ -66,6 +66,14 @@ routes! {
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/verwaltung" => get pages::admin::tenants;
     "/verwaltung/{tenant}" => get pages::admin::overview;
+    "/verwaltung/{tenant}/personen" => get pages::admin::people::list, post pages::admin::people::add;
+    "/verwaltung/{tenant}/personen/{person}" => get pages::admin::people::show, post pages::admin::people::act;
+    "/verwaltung/{tenant}/koerbe" => get pages::admin::places::desks, post pages::admin::places::add_desk;
+    "/verwaltung/{tenant}/koerbe/{korb}" => post pages::admin::places::desk;
+    "/verwaltung/{tenant}/postfaecher" => get pages::admin::places::mailboxes, post pages::admin::places::add_mailbox;
+    "/verwaltung/{tenant}/postfaecher/{postfach}" => post pages::admin::places::mailbox;
+    "/verwaltung/{tenant}/aenderungen" => get pages::admin::changes::show;
+    "/verwaltung/{tenant}/aenderungen/csv" => get pages::admin::changes::csv;
     "/hilfe" => get pages::help;
     "/health/live" => get probe::live;
     "/health/ready" => get probe::ready;

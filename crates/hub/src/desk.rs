@@ -269,6 +269,22 @@ impl Hub {
             .collect())
     }
 
+    /// The item and the colleague it should go to, when that one is away now.
+    ///
+    /// # Errors
+    /// As for handing over.
+    pub async fn away(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        id: DeliveryId,
+        to: PrincipalId,
+    ) -> Result<Option<(DeskItem, Colleague)>, DeskError> {
+        let item = self.handled_item(access, tenant, id).await?;
+        let found = self.colleagues(tenant, item.desk).await?.into_iter().find(|c| c.id == to);
+        Ok(found.filter(|c| c.away.is_some()).map(|c| (item, c)))
+    }
+
     /// Writes a note of one's own house on a message.
     ///
     /// # Errors

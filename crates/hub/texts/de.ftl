@@ -272,6 +272,7 @@ PST-DESK-0004 = Zurückstellen geht auf einen Tag ab morgen, längstens ein Jahr
 PST-DESK-0005 = Ein Vermerk ist nicht leer und höchstens { $cap } Bytes lang.
 desk-empty-offen = Hier ist nichts offen. Sobald Post eingeht, steht sie in dieser Liste.
 desk-empty-neu = Hier ist nichts Neues.
+desk-empty-vertretung = Die Person, die Sie vertreten, hat hier nichts in Bearbeitung.
 desk-empty-meine = Sie haben hier nichts in Bearbeitung.
 desk-empty-zurueckgestellt = Hier ist nichts zurückgestellt.
 desk-empty-erledigt = Hier ist noch nichts erledigt.

@@ -14,6 +14,8 @@ mod alarms;
 mod bed;
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/deputies.rs"]
+mod deputies;
 #[path = "it/desk.rs"]
 mod desk;
 #[path = "it/downloads.rs"]

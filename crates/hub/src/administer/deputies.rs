@@ -28,17 +28,18 @@ pub struct OwnDeputies {
 }
 
 impl Hub {
-    /// Who stands in for this person, and who could.
+    /// Who stands in for this person, and who could; nobody for who has no roles to leave.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn own_deputies(&self, me: PrincipalId) -> Result<OwnDeputies, AdminError> {
+    pub async fn own_deputies(&self, access: &Access) -> Result<OwnDeputies, AdminError> {
+        let me = access.principal;
         let mut tx = self.db.read(Scope::System).await?;
         let Some(home) = access::by_id(&mut tx, me).await?.and_then(|row| row.administration) else {
             return Ok(OwnDeputies::default());
         };
         let mut colleagues = administration::people_at_home(&mut tx, home).await?;
-        colleagues.retain(|(id, _)| *id != me);
+        colleagues.retain(|(id, _)| *id != me && !access.reading_tenants().is_empty());
         Ok(OwnDeputies {
             deputies: administration::deputies_of(&mut tx, me, self.clock.now()).await?,
             colleagues,
@@ -56,6 +57,9 @@ impl Hub {
         days: (&str, &str),
     ) -> Result<(), AdminError> {
         let me = access.principal;
+        if access.reading_tenants().is_empty() {
+            return Err(refused("PST-ADMIN-0012"));
+        }
         let mut edit = self.edit(&Who::Principal { id: me }).await?;
         let tx = edit.tx().await?;
         administration::hold(tx, me).await?;

@@ -335,6 +335,9 @@ impl Administered<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn revoke_token(&self, id: PrincipalId, name: &str) -> Result<(), AdminError> {
+        if !name_fits(name) {
+            return Err(refused("PST-ADMIN-0015"));
+        }
         let (mut edit, ..) = self.take(id).await?;
         if edit.revoke_tokens_in(id, self.tenant.id, name).await? > 0 {
             edit.commit().await?;

@@ -83,6 +83,9 @@ pub(crate) fn place(text: &str) -> Result<ChangePlace, Refusal> {
     let read = || {
         let mut parts = text.splitn(3, '.');
         let (at, n, subject) = (parts.next()?, parts.next()?, parts.next()?);
+        if subject.len() > 100 || subject.chars().any(char::is_control) {
+            return None;
+        }
         Some(ChangePlace { at: Timestamp(at.parse().ok()?), n: n.parse().ok()?, subject: subject.to_owned() })
     };
     read().ok_or_else(Refusal::not_found)

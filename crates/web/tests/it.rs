@@ -6,6 +6,8 @@
 
 #[path = "it/account.rs"]
 mod account;
+#[path = "it/admin_api.rs"]
+mod admin_api;
 #[path = "it/admin_people.rs"]
 mod admin_people;
 #[path = "it/alarms.rs"]

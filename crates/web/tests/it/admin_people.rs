@@ -112,10 +112,13 @@ async fn an_administrator_makes_a_person_who_then_works() {
     let nele = id_of(&bed, "nele.neu").await;
     let here = format!("{people}/{nele}");
     let gone = vera.post(&bed, &here, "schritt=rolle-nehmen&rolle=clerk&ort=mandant").await;
-    assert_eq!(gone.header("location"), format!("{here}?hinweis=rolle-nehmen"));
+    let taken = format!("{here}?hinweis=rolle-nehmen&rolle=clerk&ort=mandant");
+    assert_eq!(gone.header("location"), taken);
+    let page = bed.see(&taken, &vera.cookie).await.text();
+    assert!(page.contains("Rückgängig: wieder Sachbearbeitung für den ganzen Mandanten"), "{page}");
     assert!(bed.see("/arbeit", &cookie).await.text().contains("kein Arbeitskorb freigegeben"));
     let twice = vera.post(&bed, &here, "schritt=rolle-nehmen&rolle=clerk&ort=mandant").await;
-    assert_eq!(twice.header("location"), format!("{here}?hinweis=rolle-nehmen"));
+    assert_eq!(twice.header("location"), taken);
     // For one mailbox alone.
     let form = format!("schritt=rolle-geben&rolle=auditor&ort=postfach:{}", bed.a.mailbox);
     vera.post(&bed, &here, &form).await;
@@ -326,4 +329,39 @@ async fn desks_mailboxes_and_services_are_set_up_on_pages() {
     for i in 0..60 {
         assert_eq!(all.matches(&format!("„Fach {i}“")).count(), 1, "{i}");
     }
+}
+
+/// What a page costs does not grow with the people, desks and changes on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_the_administration_cost_few_statements() {
+    let bed = Bed::new().await;
+    let vera_id = admin(&bed, "vera", bed.a.tenant).await;
+    let (cookie, _) = bed.session(vera_id).await;
+    let node = bed.second_node().await;
+    let base = format!("/verwaltung/{}", bed.a.tenant);
+    let clerk = format!("/personen/{}", bed.a.clerk);
+    let costs = async || {
+        let mut costs = Vec::new();
+        for path in ["", "/personen", &clerk, "/koerbe", "/postfaecher", "/aenderungen"] {
+            let path = format!("{base}{path}");
+            let request =
+                || axum::http::Request::get(&path).header("cookie", &cookie).body(axum::body::Body::empty());
+            crate::bed::ask(&node.router, request().unwrap()).await;
+            let before = node.hub.db().statements();
+            let page = crate::bed::ask(&node.router, request().unwrap()).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}");
+            costs.push(node.hub.db().statements() - before);
+        }
+        costs
+    };
+    let few = costs().await;
+    for i in 0..30 {
+        let id = person(&bed.hub, &format!("p{i}"), "Jemand", Some(bed.a.administration)).await;
+        let place = Place::Tenant { tenant: bed.a.tenant };
+        bed.hub.grant(id, Grant { role: Role::Clerk, place }, &who()).await.unwrap();
+        bed.hub.add_desk(bed.a.administration, &format!("K{i}"), &[bed.a.tenant], &who()).await.unwrap();
+        bed.hub.add_mailbox(bed.a.tenant, &format!("F{i}"), &who()).await.unwrap();
+    }
+    assert_eq!(costs().await, few);
+    assert!(few.iter().all(|n| *n <= 25), "{few:?}");
 }

@@ -54,6 +54,11 @@ pub(crate) async fn in_hand<'a>(
 pub(crate) struct Said {
     #[serde(default)]
     pub(crate) hinweis: String,
+    /// Of a role just taken back, to give it again.
+    #[serde(default)]
+    pub(crate) rolle: String,
+    #[serde(default)]
+    pub(crate) ort: String,
 }
 
 /// The title of a page on which something was refused says so first.

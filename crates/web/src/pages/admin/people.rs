@@ -302,6 +302,8 @@ struct PersonPage {
     deputies: Vec<DeputyLine>,
     colleagues: Vec<Choice>,
     today: String,
+    /// A role just taken back: role, place, in words.
+    undo: Option<(&'static str, String, String)>,
     notice: &'static str,
     error: String,
 }
@@ -311,7 +313,7 @@ async fn person_page(
     person: &Person,
     hand: &Administered<'_>,
     id: PrincipalId,
-    notice: &'static str,
+    (notice, undo): (&'static str, Option<Grant>),
     refusal: Option<Refusal>,
 ) -> Result<Response, Refusal> {
     let now = web.now();
@@ -391,6 +393,10 @@ async fn person_page(
             .map(|(id, name)| Choice { id: id.to_string(), name: text::line(&name, 80), chosen: false })
             .collect(),
         today: now.in_berlin("%Y-%m-%d"),
+        undo: undo.filter(|g| !view.grants.contains(g)).map(|g| {
+            let words = format!("{} {}", role_word(g.role), place_word(g.place, &places));
+            (g.role.as_str(), place_value(g.place), words)
+        }),
         notice,
         error: refusal.as_ref().map(Refusal::sentence).unwrap_or_default(),
     };
@@ -419,7 +425,13 @@ pub(crate) async fn show(
         "token-nehmen" => "Das Zugangstoken gilt nicht mehr.",
         _ => "",
     };
-    person_page(&web, &person, &hand, id, notice, None).await
+    let undo = if said.hinweis == "rolle-nehmen" {
+        let place = read_place(hand.tenant.id, &said.ort).ok();
+        Role::parse(&said.rolle).zip(place).map(|(role, place)| Grant { role, place })
+    } else {
+        None
+    };
+    person_page(&web, &person, &hand, id, (notice, undo), None).await
 }
 
 /// What is done with somebody.
@@ -494,10 +506,16 @@ pub(crate) async fn act(
         _ => return Err(Refusal::of_status(StatusCode::BAD_REQUEST)),
     };
     match done {
-        Ok(()) => Ok(Redirect::to(&format!("{here}?hinweis={}", fields.schritt)).into_response()),
+        Ok(()) => {
+            let mut next = format!("{here}?hinweis={}", fields.schritt);
+            if fields.schritt == "rolle-nehmen" {
+                next.push_str(&format!("&rolle={}&ort={}", fields.rolle, fields.ort));
+            }
+            Ok(Redirect::to(&next).into_response())
+        }
         Err(error) => {
             let refusal = Refusal::here(error)?;
-            person_page(&web, &person, &hand, id, "", Some(refusal)).await
+            person_page(&web, &person, &hand, id, ("", None), Some(refusal)).await
         }
     }
 }

@@ -11,6 +11,7 @@ use poststelle_model::{
     Access, DeliveryId, DeskAct, DeskId, DeskState, Event, MessageId, NoteId, PrincipalId, Subject, TenantId,
     Timestamp, Who,
 };
+use poststelle_store::access::{Away, Worker};
 use poststelle_store::desk::{self, Counts, DeskItem, DeskLine, Filter, NOTE_CAP, Note};
 use poststelle_store::{Scope, StoreError, access, tenants};
 use serde_json::json;
@@ -71,6 +72,8 @@ pub struct Colleague {
     pub id: PrincipalId,
     /// Name on screen.
     pub name: String,
+    /// Away now, with a deputy.
+    pub away: Option<Away>,
 }
 
 /// The longest somebody may lay an item aside.
@@ -270,12 +273,28 @@ impl Hub {
         let now = self.clock.now();
         let mut tx = self.db.read(Scope::System).await?;
         let people = access::people_of(&mut tx, tenant, now).await?;
-        let handles = |access: &Access| access.may_handle(tenant, &[], &[id]);
+        let handles = |worker: &Worker| worker.access.may_handle(tenant, &[], &[id]);
         Ok(people
             .into_iter()
-            .filter(|(_, access)| handles(access))
-            .map(|(name, access)| Colleague { id: access.principal, name })
+            .filter(handles)
+            .map(|w| Colleague { id: w.access.principal, name: w.name, away: w.away })
             .collect())
+    }
+
+    /// The item and the colleague it should go to, when that one is away now.
+    ///
+    /// # Errors
+    /// As for handing over.
+    pub async fn away(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        id: DeliveryId,
+        to: PrincipalId,
+    ) -> Result<Option<(DeskItem, Colleague)>, DeskError> {
+        let item = self.handled_item(access, tenant, id).await?;
+        let found = self.colleagues(tenant, item.desk).await?.into_iter().find(|c| c.id == to);
+        Ok(found.filter(|c| c.away.is_some()).map(|c| (item, c)))
     }
 
     /// Writes a note of one's own house on a message.

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod administer;
 pub mod books;
 pub mod bounce;
 pub mod change;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use poststelle_crypto::digest::hex;
 use poststelle_crypto::token::Token;
-use poststelle_evidence::NewEvidence;
-use poststelle_model::{Access, Event, PrincipalId, Subject, TenantId, Timestamp, Who};
+use poststelle_model::{Access, PrincipalId, TenantId, Timestamp, Who};
+use poststelle_store::access::Represented;
 use poststelle_store::accounts::{self, WaitsFor};
 use poststelle_store::{Scope, StoreError, access};
-use serde_json::json;
 
+use crate::directory::DirectoryError;
 use crate::hub::Hub;
 use crate::watch::proof_error;
 
@@ -93,6 +93,8 @@ pub struct SignedIn {
     pub name: String,
     /// What they may.
     pub access: Access,
+    /// For whom they stand in now; what these may is in `access`.
+    pub represents: Vec<Represented>,
     /// Token of changing forms; empty for API tokens.
     pub csrf: String,
     /// The tenant an API token is bound to.
@@ -113,7 +115,7 @@ impl Hub {
         let session = accounts::session(&mut tx, &hash, now).await?;
         let Some(session) = session.filter(|s| s.waits_for == WaitsFor::Nothing) else { return Ok(None) };
         let Some(row) = access::by_id(&mut tx, session.principal).await? else { return Ok(None) };
-        let rights = access::access(&mut tx, session.principal, now).await?;
+        let (rights, represents) = access::rights(&mut tx, session.principal, now).await?;
         tx.rollback().await?;
         if !row.active {
             return Ok(None);
@@ -129,7 +131,7 @@ impl Hub {
                 let _ = self.noticed(error);
             }
         }
-        Ok(Some(SignedIn { name: row.name, access: rights, csrf: session.csrf, bound_to: None }))
+        Ok(Some(SignedIn { name: row.name, access: rights, represents, csrf: session.csrf, bound_to: None }))
     }
 
     /// Ends a session.
@@ -155,16 +157,17 @@ impl Hub {
         valid: Duration,
         who: &Who,
     ) -> Result<Token, StoreError> {
-        let token = Token::generate()?;
-        let now = self.clock.now();
-        let mut tx = self.db.begin(Scope::System).await?;
-        let hash = hex(&token.lookup_hash());
-        access::insert_token(&mut tx, &hash, principal, tenant, name, now, now.plus(valid)).await?;
-        let body = json!({ "token": name, "until": now.plus(valid).rfc3339() });
-        let news = NewEvidence::new(tenant, Subject::principal(principal), Event::Changed, who.clone(), body);
-        poststelle_evidence::append(&mut tx, now, &[news]).await.map_err(proof_error)?;
-        tx.commit().await?;
-        Ok(token)
+        let written = async {
+            let mut edit = self.edit(who).await?;
+            let token = edit.add_token(principal, tenant, name, valid).await?;
+            edit.commit().await?;
+            Ok(token)
+        };
+        written.await.map_err(|e| match e {
+            DirectoryError::Store(error) => error,
+            DirectoryError::Evidence(error) => proof_error(error),
+            DirectoryError::Invalid(words) => StoreError::Config(words),
+        })
     }
 
     /// Who is behind an API token. Rights outside the tenant it is bound to are cut away.
@@ -183,6 +186,7 @@ impl Hub {
         };
         let mut rights = access::access(&mut tx, principal, now).await?;
         rights.grants.retain(|g| g.place.tenant() == Some(tenant));
-        Ok(Some(SignedIn { name: row.name, access: rights, csrf: String::new(), bound_to: Some(tenant) }))
+        let (represents, csrf) = (Vec::new(), String::new());
+        Ok(Some(SignedIn { name: row.name, access: rights, represents, csrf, bound_to: Some(tenant) }))
     }
 }

@@ -127,6 +127,8 @@ ids! {
     DraftPartId,
     /// A text that is written again and again.
     TextBlockId,
+    /// One span of days in which somebody stands in for somebody.
+    DeputyId,
 }
 
 impl TenantId {

@@ -58,6 +58,13 @@ impl Timestamp {
         date.to_zoned(zone).ok().map(|z| Self(z.timestamp().as_microsecond()))
     }
 
+    /// The end of a day in Europe/Berlin, which is the beginning of the next, from `YYYY-MM-DD`.
+    #[must_use]
+    pub fn end_of_day(date: &str) -> Option<Self> {
+        let date: jiff::civil::Date = date.parse().ok()?;
+        Self::start_of_day(&date.tomorrow().ok()?.to_string())
+    }
+
     /// A moment in Europe/Berlin, from `YYYY-MM-DDThh:mm`.
     #[must_use]
     pub fn parse_local(text: &str) -> Option<Self> {
@@ -119,6 +126,10 @@ mod tests {
         let t = Timestamp(1_795_335_330_123_456);
         assert_eq!(t.rfc3339(), "2026-11-22T08:15:30.123456Z");
         assert_eq!(t.berlin(), "22.11.2026, 09:15:30 Uhr");
+        // The night in which the clocks go forward has one hour less.
+        let (begin, end) = (Timestamp::start_of_day("2026-03-29"), Timestamp::end_of_day("2026-03-29"));
+        assert_eq!(end.unwrap().since(begin.unwrap()), Duration::from_secs(23 * 3600));
+        assert_eq!(Timestamp::end_of_day("2026-02-30"), None);
         assert_eq!(t.plus(Duration::from_secs(1)).since(t), Duration::from_secs(1));
         assert_eq!(t.since(t.plus(Duration::from_secs(1))), Duration::ZERO);
     }

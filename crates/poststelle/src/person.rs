@@ -328,19 +328,9 @@ fn in_words(error: DirectoryError) -> anyhow::Error {
     }
 }
 
-/// Twenty characters nobody confuses, in groups: 100 bits.
+/// A password made by the house.
 pub fn initial_password() -> Result<SecretString> {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let drawn: [u8; 20] = poststelle_crypto::random::array()?;
-    let mut text = String::new();
-    for (i, byte) in drawn.iter().enumerate() {
-        if i > 0 && i % 5 == 0 {
-            text.push('-');
-        }
-        // 256 is a multiple of 32: every letter is as likely as any other.
-        text.push(char::from(LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'a')));
-    }
-    Ok(SecretString::from(text))
+    Ok(SecretString::from(poststelle_hub::directory::initial_password()?))
 }
 
 /// A new password: asked for twice without echo at a terminal, else the first line of standard input.
@@ -399,17 +389,4 @@ pub async fn has_operator(hub: &Hub) -> Result<bool> {
     let active: Vec<_> = access::all(&mut tx).await?.into_iter().filter(|p| p.active).map(|p| p.id).collect();
     let grants = access::grants(&mut tx).await?;
     Ok(grants.iter().any(|(id, g)| g.role == Role::Operator && active.contains(id)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_made_password_is_long_and_never_the_same() {
-        let (a, b) = (initial_password().unwrap(), initial_password().unwrap());
-        assert_ne!(a.expose_secret(), b.expose_secret());
-        assert_eq!(a.expose_secret().len(), 23);
-        assert!(a.expose_secret().chars().all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit()));
-    }
 }

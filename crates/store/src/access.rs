@@ -214,7 +214,7 @@ pub async fn revoke(tx: &mut Tx, principal: PrincipalId, grant: Grant) -> Result
     Ok(tx.run(sql::GRANT_DELETE, args![principal, grant.role.as_str(), place, tenant, object]).await? == 1)
 }
 
-fn granted(r: &AnyRow) -> Result<Grant, StoreError> {
+pub(crate) fn granted(r: &AnyRow) -> Result<Grant, StoreError> {
     let role = text(r, 0)?;
     let role = Role::parse(&role).ok_or(StoreError::Corrupt { what: "grants.role", value: role })?;
     let place = match text(r, 1)?.as_str() {
@@ -241,34 +241,101 @@ pub async fn grants(tx: &mut Tx) -> Result<Vec<(PrincipalId, Grant)>, StoreError
     rows.iter().map(|r| Ok((parse(r, 4, "grants.principal_id")?, granted(r)?))).collect()
 }
 
+/// All grants of one account, backed by a mandate or not.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn grants_of(tx: &mut Tx, principal: PrincipalId) -> Result<Vec<Grant>, StoreError> {
+    tx.all(sql::GRANTS_OF, args![principal]).await?.iter().map(granted).collect()
+}
+
+/// Somebody who works for a tenant.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Name on screen.
+    pub name: String,
+    /// Own roles there.
+    pub access: Access,
+    /// Away now.
+    pub away: Option<Away>,
+}
+
+/// Who stands in for somebody who is away, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// The deputy.
+    pub deputy: PrincipalId,
+    /// Their name.
+    pub deputy_name: String,
+    /// Back at this moment.
+    pub until: Timestamp,
+}
+
 /// Active people with roles in a tenant that a mandate backs at `now`, by name.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn people_of(
-    tx: &mut Tx,
-    tenant: TenantId,
-    now: Timestamp,
-) -> Result<Vec<(String, Access)>, StoreError> {
-    let mut people: Vec<(String, Access)> = Vec::new();
+pub async fn people_of(tx: &mut Tx, tenant: TenantId, now: Timestamp) -> Result<Vec<Worker>, StoreError> {
+    let mut people: Vec<Worker> = Vec::new();
     for r in tx.all(sql::GRANTS_OF_TENANT, args![tenant, now]).await? {
         let principal: PrincipalId = parse(&r, 4, "principals.id")?;
         match people.last_mut() {
-            Some((_, access)) if access.principal == principal => access.grants.push(granted(&r)?),
-            _ => people.push((text(&r, 5)?, Access { principal, grants: vec![granted(&r)?] })),
+            Some(worker) if worker.access.principal == principal => worker.access.grants.push(granted(&r)?),
+            _ => {
+                let deputy: Option<PrincipalId> = parse_opt(&r, 6, "deputies.deputy_id")?;
+                let (deputy_name, until) = (text(&r, 7)?, Timestamp(int(&r, 8)?));
+                people.push(Worker {
+                    name: text(&r, 5)?,
+                    access: Access { principal, grants: vec![granted(&r)?] },
+                    away: deputy.map(|deputy| Away { deputy, deputy_name, until }),
+                });
+            }
         }
     }
     Ok(people)
 }
 
-/// What a principal may at `now`: grants of active accounts that a mandate backs.
+/// Somebody who is away and leaves roles to the one who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Represented {
+    /// Who is away.
+    pub id: PrincipalId,
+    /// Their name.
+    pub name: String,
+    /// Back at this moment.
+    pub until: Timestamp,
+}
+
+/// What a principal may at `now`: grants of active accounts that a mandate backs, their own and those of whom they
+/// stand in for; and who that is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rights(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    now: Timestamp,
+) -> Result<(Access, Vec<Represented>), StoreError> {
+    let (mut grants, mut represents): (Vec<Grant>, Vec<Represented>) = (Vec::new(), Vec::new());
+    for r in tx.all(sql::GRANTS_BACKED, args![principal, now]).await? {
+        let grant = granted(&r)?;
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+        let away: Option<PrincipalId> = parse_opt(&r, 4, "deputies.principal_id")?;
+        if let Some(id) = away.filter(|id| represents.iter().all(|known| known.id != *id)) {
+            represents.push(Represented { id, name: text(&r, 5)?, until: Timestamp(int(&r, 6)?) });
+        }
+    }
+    Ok((Access { principal, grants }, represents))
+}
+
+/// As [`rights`], without who is away.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn access(tx: &mut Tx, principal: PrincipalId, now: Timestamp) -> Result<Access, StoreError> {
-    let rows = tx.all(sql::GRANTS_BACKED, args![principal, now]).await?;
-    let grants = rows.iter().map(granted).collect::<Result<_, _>>()?;
-    Ok(Access { principal, grants })
+    Ok(rights(tx, principal, now).await?.0)
 }
 
 /// An API token as people may see it.
@@ -330,6 +397,34 @@ pub async fn tokens_of(tx: &mut Tx, principal: PrincipalId) -> Result<Vec<TokenR
             })
         })
         .collect()
+}
+
+/// Is there a valid token of this name for this tenant?
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_token(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    tenant: TenantId,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = tx.one(sql::TOKEN_COUNT, args![principal, tenant, name, now]).await?;
+    Ok(row.map_or(Ok(0), |r| int(&r, 0))? > 0)
+}
+
+/// Removes the tokens of this name for one tenant; gives how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn remove_tokens_in(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    tenant: TenantId,
+    name: &str,
+) -> Result<u64, StoreError> {
+    tx.run(sql::TOKEN_DELETE_IN, args![principal, tenant, name]).await
 }
 
 /// Removes the tokens of this name; gives how many there were.

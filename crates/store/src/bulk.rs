@@ -69,7 +69,8 @@ from_id!(
     NoteId,
     DraftId,
     DraftPartId,
-    TextBlockId
+    TextBlockId,
+    DeputyId
 );
 
 /// `vec![a.into(), b.into()]` in fewer letters.

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod administration;
 pub mod backup;
 pub mod balance;
 pub mod blob;

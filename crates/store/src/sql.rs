@@ -16,6 +16,15 @@ macro_rules! statements {
     };
 }
 
+/// People and services a tenant's administrator sees at `$2`: who works in an Administration with the mandate for `$1`,
+/// and who has a role there.
+macro_rules! seen_from {
+    () => {
+        "p.login NOT LIKE '~%' AND (EXISTS (SELECT 1 FROM mandates m WHERE m.tenant_id = $1 AND m.administration_id = p.administration_id \
+         AND m.valid_from <= $2 AND m.valid_until > $2) OR EXISTS (SELECT 1 FROM grants x WHERE x.tenant_id = $1 AND x.principal_id = p.id))"
+    };
+}
+
 macro_rules! known {
     ($header_id:literal) => {
         concat!(
@@ -88,8 +97,10 @@ statements! {
     /// Accounts; a login that begins with `~` is a name for timelines.
     PRINCIPAL_ALL = "SELECT id, login, kind, name, administration_id, password_hash, active, failures, locked_until, must_change, wrapped_totp FROM principals \
         WHERE login NOT LIKE '~%' ORDER BY login";
-    /// Roles in a tenant of active people under a valid mandate of their Administration.
-    GRANTS_OF_TENANT = "SELECT g.role, g.place, g.tenant_id, g.object_id, p.id, p.name FROM grants g JOIN principals p ON p.id = g.principal_id \
+    /// Roles in a tenant of active people under a valid mandate of their Administration, and who stands in for them.
+    GRANTS_OF_TENANT = "SELECT g.role, g.place, g.tenant_id, g.object_id, p.id, p.name, COALESCE(d.id, ''), COALESCE(d.name, ''), COALESCE(v.ends_at, 0) \
+        FROM grants g JOIN principals p ON p.id = g.principal_id \
+        LEFT JOIN deputies v ON v.principal_id = p.id AND v.begins_at <= $2 AND v.ends_at > $2 LEFT JOIN principals d ON d.id = v.deputy_id \
         WHERE g.tenant_id = $1 AND p.active = 1 AND p.kind = 'person' AND EXISTS (SELECT 1 FROM mandates m \
         WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) ORDER BY p.name, p.id";
     PRINCIPAL_CHANGE = "UPDATE principals SET name = $1, administration_id = $2, version = version + 1 WHERE id = $3";
@@ -103,11 +114,21 @@ statements! {
     GRANT_INSERT = "INSERT INTO grants (principal_id, role, place, tenant_id, object_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     GRANT_DELETE = "DELETE FROM grants WHERE principal_id = $1 AND role = $2 AND place = $3 AND tenant_id = $4 AND object_id = $5";
     GRANTS_ALL = "SELECT role, place, tenant_id, object_id, principal_id FROM grants ORDER BY principal_id, role, place, tenant_id, object_id";
-    /// Grants that are backed today: the installation's, services', and people's under a valid mandate of their Administration.
-    GRANTS_BACKED = "SELECT g.role, g.place, g.tenant_id, g.object_id FROM grants g JOIN principals p ON p.id = g.principal_id \
+    GRANTS_OF = "SELECT role, place, tenant_id, object_id FROM grants WHERE principal_id = $1 ORDER BY role, place, tenant_id, object_id";
+    /// Grants that are backed today: the installation's, services', and people's under a valid mandate of their
+    /// Administration; and what those who are away today leave to their deputy (`$1`), as far as mandates of both back it.
+    /// A deputy passes nothing on: only own grants of the one who is away are looked at.
+    GRANTS_BACKED = "SELECT g.role, g.place, g.tenant_id, g.object_id, '' AS away, '' AS away_name, CAST(0 AS BIGINT) AS away_until \
+        FROM grants g JOIN principals p ON p.id = g.principal_id \
         WHERE g.principal_id = $1 AND p.active = 1 AND (g.place = 'installation' OR p.kind = 'service' OR EXISTS (SELECT 1 FROM mandates m \
         WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2)) \
-        ORDER BY g.role, g.place, g.tenant_id, g.object_id";
+        UNION ALL SELECT g.role, g.place, g.tenant_id, g.object_id, p.id, p.name, v.ends_at \
+        FROM deputies v JOIN principals d ON d.id = v.deputy_id JOIN principals p ON p.id = v.principal_id JOIN grants g ON g.principal_id = v.principal_id \
+        WHERE v.deputy_id = $1 AND v.begins_at <= $2 AND v.ends_at > $2 AND d.active = 1 AND d.kind = 'person' AND p.active = 1 AND p.kind = 'person' \
+        AND g.role IN ('clerk', 'auditor') AND g.place <> 'installation' \
+        AND EXISTS (SELECT 1 FROM mandates m WHERE m.tenant_id = g.tenant_id AND m.administration_id = p.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) \
+        AND EXISTS (SELECT 1 FROM mandates m WHERE m.tenant_id = g.tenant_id AND m.administration_id = d.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) \
+        ORDER BY 1, 2, 3, 4, 5";
     SESSION_INSERT = "INSERT INTO sessions (hash, principal_id, csrf, created_at, seen_at, expires_at, agent, waits_for) VALUES ($1, $2, $3, $4, $4, $5, $6, $7)";
     SESSION_GET = "SELECT principal_id, csrf, seen_at, expires_at, agent, waits_for FROM sessions WHERE hash = $1 AND expires_at > $2";
     SESSIONS_OF = "SELECT hash, created_at, seen_at, agent FROM sessions WHERE principal_id = $1 AND expires_at > $2 AND waits_for = '' ORDER BY seen_at DESC, hash";
@@ -124,6 +145,8 @@ statements! {
     TOKEN_INSERT = "INSERT INTO tokens (hash, principal_id, tenant_id, name, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
     TOKEN_GET = "SELECT principal_id, tenant_id FROM tokens WHERE hash = $1 AND expires_at > $2";
     TOKENS_OF = "SELECT tenant_id, name, created_at, expires_at FROM tokens WHERE principal_id = $1 ORDER BY created_at, name";
+    TOKEN_COUNT = "SELECT COUNT(*) FROM tokens WHERE principal_id = $1 AND tenant_id = $2 AND name = $3 AND expires_at > $4";
+    TOKEN_DELETE_IN = "DELETE FROM tokens WHERE principal_id = $1 AND tenant_id = $2 AND name = $3";
     TOKEN_DELETE = "DELETE FROM tokens WHERE principal_id = $1 AND name = $2";
 
     MAILBOX_INSERT = "INSERT INTO mailboxes (tenant_id, id, name, active, created_at, version) VALUES ($1, $2, $3, 1, $4, 1)";
@@ -148,6 +171,37 @@ statements! {
         ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, name = excluded.name, condition = excluded.condition, \
         actions = excluded.actions, active = excluded.active, version = excluded.version WHERE rules.version = excluded.version - 1";
     RULES = "SELECT id, position, name, condition, actions, active, version FROM rules WHERE tenant_id = $1 ORDER BY position, id";
+
+    /// Takes the row of an account: roles and account change one after the other.
+    PRINCIPAL_HOLD = "UPDATE principals SET version = version + 1 WHERE id = $1";
+    ADMIN_PEOPLE = concat!("SELECT p.id, p.login, p.kind, p.name, p.administration_id, p.active, p.locked_until, p.must_change, p.wrapped_totp, p.version FROM principals p \
+        WHERE ", seen_from!(), " ORDER BY p.kind, p.name, p.id");
+    ADMIN_PERSON = concat!("SELECT p.id, p.login, p.kind, p.name, p.administration_id, p.active, p.locked_until, p.must_change, p.wrapped_totp, p.version FROM principals p \
+        WHERE p.id = $3 AND ", seen_from!());
+    ADMIN_GRANTS = concat!("SELECT g.role, g.place, g.tenant_id, g.object_id, g.principal_id FROM grants g WHERE g.principal_id IN \
+        (SELECT p.id FROM principals p WHERE ", seen_from!(), ") ORDER BY g.principal_id, g.role, g.place, g.tenant_id, g.object_id");
+    ADMIN_MAILBOXES = "SELECT id, name, active, four_eyes, version FROM mailboxes WHERE tenant_id = $1 ORDER BY name, id";
+    MAILBOX_RENAME = "UPDATE mailboxes SET name = $1, version = version + 1 WHERE tenant_id = $2 AND id = $3 AND version = $4";
+    /// Desks that serve a tenant, and all of the Administrations with its mandate.
+    ADMIN_DESKS = "SELECT d.id, d.administration_id, d.name, d.kind, d.version FROM desks d WHERE EXISTS (SELECT 1 FROM desk_tenants t WHERE t.tenant_id = $1 AND t.desk_id = d.id) \
+        OR EXISTS (SELECT 1 FROM mandates m WHERE m.tenant_id = $1 AND m.administration_id = d.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) ORDER BY d.name, d.id";
+    ADMIN_DESK_TENANTS = "SELECT t.desk_id, t.tenant_id FROM desk_tenants t JOIN desks d ON d.id = t.desk_id WHERE EXISTS (SELECT 1 FROM desk_tenants x WHERE x.tenant_id = $1 AND x.desk_id = d.id) \
+        OR EXISTS (SELECT 1 FROM mandates m WHERE m.tenant_id = $1 AND m.administration_id = d.administration_id AND m.valid_from <= $2 AND m.valid_until > $2) ORDER BY t.desk_id, t.tenant_id";
+    DESK_RENAME = "UPDATE desks SET name = $1, version = version + 1 WHERE id = $2 AND version = $3";
+
+    /// One's colleagues: who could stand in.
+    PEOPLE_AT_HOME = "SELECT p.id, p.name FROM principals p WHERE p.administration_id = $1 AND p.administration_id <> '' AND p.kind = 'person' AND p.active = 1 \
+        AND p.login NOT LIKE '~%' ORDER BY p.name, p.id";
+    DEPUTY_INSERT = "INSERT INTO deputies (id, principal_id, deputy_id, begins_at, ends_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    /// What is not over at `$2`.
+    DEPUTIES_OF = "SELECT v.id, v.principal_id, p.name, v.deputy_id, d.name, v.begins_at, v.ends_at FROM deputies v JOIN principals p ON p.id = v.principal_id \
+        JOIN principals d ON d.id = v.deputy_id WHERE v.principal_id = $1 AND v.ends_at > $2 ORDER BY v.begins_at, v.id";
+    DEPUTIES_SEEN = concat!("SELECT v.id, v.principal_id, p.name, v.deputy_id, d.name, v.begins_at, v.ends_at FROM deputies v JOIN principals p ON p.id = v.principal_id \
+        JOIN principals d ON d.id = v.deputy_id WHERE v.ends_at > $2 AND ", seen_from!(), " ORDER BY v.begins_at, v.id");
+    DEPUTY_GET = "SELECT v.id, v.principal_id, p.name, v.deputy_id, d.name, v.begins_at, v.ends_at FROM deputies v JOIN principals p ON p.id = v.principal_id \
+        JOIN principals d ON d.id = v.deputy_id WHERE v.id = $1";
+    /// What has not begun yet never was; what has, ends now.
+    DEPUTY_END = "UPDATE deputies SET ends_at = CASE WHEN begins_at > $1 THEN 0 ELSE $1 END WHERE id = $2 AND ends_at > $1";
 
     MESSAGE_GET = "SELECT id, direction, channel, mailbox_id, foreign_id, conflicts_with, in_reply_to, conversation_id, blob_id, size, sha256, sha512, transport, accepted_at \
         FROM messages WHERE tenant_id = $1 AND id = $2";
@@ -233,6 +287,9 @@ statements! {
     EVIDENCE_WAITING = "SELECT COUNT(*), COALESCE(MIN(at), 0) FROM evidence WHERE pos < 0";
     EVIDENCE_PLACE = "UPDATE evidence SET pos = $1 WHERE tenant_id = $2 AND subject = $3 AND n = $4 AND pos < 0";
     EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
+    /// What people changed, newest first, before ($3, $4, $5).
+    EVIDENCE_CHANGES = "SELECT subject, n, event, at, who, body FROM evidence WHERE tenant_id = $1 AND event IN ('Created', 'Changed', 'Ended') \
+        AND subject LIKE $2 AND subject NOT LIKE 'draft:%' AND subject NOT LIKE 'message:%' AND (at, subject, n) < ($3, $4, $5) ORDER BY at DESC, subject DESC, n DESC LIMIT $6";
     EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
     /// One step into the index for each tenant, however long its log is.
@@ -351,6 +408,7 @@ pub fn built(dialect: Dialect) -> Vec<(String, String)> {
         all.push((format!("MESSAGE_PAGE_WITHIN {width}"), crate::lines::page_within_sql(width)));
         all.push((format!("DELIVERY_STATES {width}"), crate::lines::states_sql(width)));
         all.push((format!("PRINCIPAL_NAMES {width}"), crate::access::names_sql(width)));
+        all.push((format!("EVIDENCE_CHANGES_OF {width}"), crate::administration::changes_of_sql(width)));
     }
     all.extend(STEPS.map(|rows| (format!("DELIVERY_UPDATE {rows}"), crate::messages::update_sql(rows))));
     all.push(("DELIVERY_STATES 256".to_owned(), crate::lines::states_sql(256)));

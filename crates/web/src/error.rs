@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use poststelle_hub::AcceptError;
 use poststelle_hub::accounts::AccountError;
+use poststelle_hub::administer::AdminError;
 use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
 use poststelle_hub::desk::DeskError;
@@ -221,6 +222,37 @@ impl From<DeskError> for Refusal {
                 let reason = conflict("PST-DESK-0005").with("cap", NOTE_CAP);
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
             }
+        }
+    }
+}
+
+impl From<AdminError> for Refusal {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::View(error) => error.into(),
+            AdminError::Changed => Self::wrong(StatusCode::CONFLICT, "PST-ADMIN-0007"),
+            AdminError::Refused(reason) => {
+                let status = match reason.code.as_str() {
+                    "PST-ADMIN-0003" | "PST-ADMIN-0009" | "PST-ADMIN-0013" | "PST-ADMIN-0018" => {
+                        StatusCode::CONFLICT
+                    }
+                    "PST-ADMIN-0004" | "PST-ADMIN-0005" | "PST-ADMIN-0014" | "PST-ADMIN-0017" => {
+                        StatusCode::FORBIDDEN
+                    }
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Self::new(status, reason)
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// What can be said on the page the person came from; all else leaves it.
+    pub(crate) fn here(error: AdminError) -> Result<Self, Self> {
+        match error {
+            AdminError::View(error) => Err(error.into()),
+            error => Ok(error.into()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{drafts, intake, log, openapi, read, resume, status, text_blocks};
+use crate::api::{drafts, intake, log, openapi, people, places, read, resume, status, text_blocks};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -38,6 +38,8 @@ routes! {
     "/konto/sitzungen/{session}/beenden" => post pages::account::end_session;
     "/konto/zweiter-faktor" => get pages::account::offer, post pages::account::set_factor;
     "/konto/zweiter-faktor/entfernen" => post pages::account::end_factor;
+    "/konto/vertretung" => post pages::account::set_deputy;
+    "/konto/vertretung/{deputy}/beenden" => post pages::account::end_deputy;
     "/arbeit" => get pages::desk::desks;
     "/arbeit/{desk}" => get pages::desk::show;
     "/vorgaenge/{tenant}/{item}" => post pages::desk::act;
@@ -68,6 +70,16 @@ routes! {
     "/textbausteine/{tenant}/{block}" => get pages::text_blocks::show, post pages::text_blocks::change;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
+    "/verwaltung" => get pages::admin::tenants;
+    "/verwaltung/{tenant}" => get pages::admin::overview;
+    "/verwaltung/{tenant}/personen" => get pages::admin::people::list, post pages::admin::people::add;
+    "/verwaltung/{tenant}/personen/{person}" => get pages::admin::people::show, post pages::admin::people::act;
+    "/verwaltung/{tenant}/koerbe" => get pages::admin::places::desks, post pages::admin::places::add_desk;
+    "/verwaltung/{tenant}/koerbe/{korb}" => post pages::admin::places::desk;
+    "/verwaltung/{tenant}/postfaecher" => get pages::admin::places::mailboxes, post pages::admin::places::add_mailbox;
+    "/verwaltung/{tenant}/postfaecher/{postfach}" => post pages::admin::places::mailbox;
+    "/verwaltung/{tenant}/aenderungen" => get pages::admin::changes::show;
+    "/verwaltung/{tenant}/aenderungen/csv" => get pages::admin::changes::csv;
     "/hilfe" => get pages::help;
     "/health/live" => get probe::live;
     "/health/ready" => get probe::ready;
@@ -89,6 +101,21 @@ routes! {
     "/api/v1/drafts/{tenant}/{draft}/withdraw" => post drafts::withdraw;
     "/api/v1/tenants/{tenant}/text-blocks" => get text_blocks::list, post text_blocks::add;
     "/api/v1/tenants/{tenant}/text-blocks/{block}" => put text_blocks::change, delete text_blocks::delete;
+    "/api/v1/tenants/{tenant}/people" => get people::list, post people::add;
+    "/api/v1/tenants/{tenant}/people/{person}" => get people::one, put people::change;
+    "/api/v1/tenants/{tenant}/people/{person}/password" => post people::password;
+    "/api/v1/tenants/{tenant}/people/{person}/second-factor" => delete people::drop_factor;
+    "/api/v1/tenants/{tenant}/people/{person}/grants" => put people::set_grant;
+    "/api/v1/tenants/{tenant}/people/{person}/tokens" => get people::tokens, post people::new_token;
+    "/api/v1/tenants/{tenant}/people/{person}/tokens/{name}" => delete people::revoke_token;
+    "/api/v1/tenants/{tenant}/deputies" => get people::deputies, post people::set_deputy;
+    "/api/v1/tenants/{tenant}/deputies/{deputy}" => delete people::end_deputy;
+    "/api/v1/tenants/{tenant}/desks" => get places::desks, post places::add_desk;
+    "/api/v1/tenants/{tenant}/desks/{desk}" => put places::change_desk;
+    "/api/v1/tenants/{tenant}/mailboxes" => get places::mailboxes, post places::add_mailbox;
+    "/api/v1/tenants/{tenant}/mailboxes/{mailbox}" => put places::change_mailbox;
+    "/api/v1/tenants/{tenant}/mailboxes/{mailbox}/addresses" => post places::add_address;
+    "/api/v1/tenants/{tenant}/changes" => get places::changes;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

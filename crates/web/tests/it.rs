@@ -6,12 +6,18 @@
 
 #[path = "it/account.rs"]
 mod account;
+#[path = "it/admin_api.rs"]
+mod admin_api;
+#[path = "it/admin_people.rs"]
+mod admin_people;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]
 mod bed;
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/deputies.rs"]
+mod deputies;
 #[path = "it/desk.rs"]
 mod desk;
 #[path = "it/downloads.rs"]

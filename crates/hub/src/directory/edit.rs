@@ -5,6 +5,8 @@
 //! that is dropped leaves nothing. Ids are given by the caller, so that a plan can name what is not there yet.
 //! Does not: judge whether a change is wise, or wait for another edit of the same thing (a conflict is an error).
 
+mod administer;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@
 //! Many changes at once go through [`Edit`]; the functions here are edits of one.
 
 mod edit;
+mod guard;
 
 use poststelle_evidence::EvidenceError;
 use poststelle_model::people::Grant;
@@ -306,6 +307,24 @@ impl Hub {
     }
 }
 
+/// A password made by the house: twenty characters nobody confuses, in groups; 100 bits.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn initial_password() -> Result<String, StoreError> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let drawn: [u8; 20] = poststelle_crypto::random::array()?;
+    let mut text = String::new();
+    for (i, byte) in drawn.iter().enumerate() {
+        if i > 0 && i % 5 == 0 {
+            text.push('-');
+        }
+        // 256 is a multiple of 32: every letter is as likely as any other.
+        text.push(char::from(LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'a')));
+    }
+    Ok(text)
+}
+
 /// Hashes a password of at least [`PASSWORD_MIN`] characters on a thread of its own.
 ///
 /// # Errors
@@ -319,4 +338,17 @@ pub async fn hash_password(password: &str) -> Result<String, DirectoryError> {
         .await
         .map_err(|e| StoreError::Config(e.to_string()))?
         .map_err(|e| StoreError::from(e).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_password_is_long_and_never_the_same() {
+        let (a, b) = (initial_password().unwrap(), initial_password().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 23);
+        assert!(a.chars().all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit()));
+    }
 }

@@ -6,12 +6,13 @@ use poststelle_store::sql;
 use crate::bed;
 
 /// All migrations in order.
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     include_str!("../../migrations/0001_spine.sql"),
     include_str!("../../migrations/0002_desk.sql"),
     include_str!("../../migrations/0003_drafts.sql"),
     include_str!("../../migrations/0005_accounts.sql"),
     include_str!("../../migrations/0008_text_blocks.sql"),
+    include_str!("../../migrations/0006_deputies.sql"),
     include_str!("../../migrations/0004_search.postgres.sql"),
 ];
 
@@ -44,8 +45,17 @@ fn no_tenant_table_is_forgotten() {
 /// A new table or column of a tenant must be thought of in the export, or be named here.
 #[test]
 fn no_column_stays_behind_when_a_tenant_moves() {
-    let stays =
-        ["settings", "principals", "recovery_codes", "grants", "sessions", "tokens", "leases", "search"];
+    let stays = [
+        "settings",
+        "principals",
+        "recovery_codes",
+        "grants",
+        "sessions",
+        "tokens",
+        "leases",
+        "search",
+        "deputies",
+    ];
     let schema: String =
         SCHEMA.concat().lines().filter(|l| !l.starts_with("--")).collect::<Vec<_>>().join("\n");
     let travels = include_str!("../../src/transfer/tables.rs");

@@ -9,6 +9,8 @@ pub(crate) mod drafts;
 pub(crate) mod intake;
 pub(crate) mod log;
 pub(crate) mod openapi;
+pub(crate) mod people;
+pub(crate) mod places;
 pub(crate) mod read;
 pub(crate) mod resume;
 pub(crate) mod status;

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{drafts, intake, log, read, resume, status, text_blocks};
+use super::{drafts, intake, log, people, places, read, resume, status, text_blocks};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -57,6 +57,11 @@ refusals! {
         413 "Larger than the cap" TooLarge,
         415 "Unknown content type, or encoded content" Kind,
         422 "Empty, or no such mailbox" Unfit,
+    }
+    /// Of changes without a body, beside [`Refusals`].
+    ChangeRefusals {
+        409 "Changed meanwhile" Changed,
+        422 "Not possible like this; `detail` says why" Unfit,
     }
     /// Of what takes JSON, beside [`Refusals`].
     JsonRefusals {
@@ -112,6 +117,27 @@ impl Modify for Doors {
         text_blocks::add,
         text_blocks::change,
         text_blocks::delete,
+        people::list,
+        people::add,
+        people::one,
+        people::change,
+        people::password,
+        people::drop_factor,
+        people::set_grant,
+        people::tokens,
+        people::new_token,
+        people::revoke_token,
+        people::deputies,
+        people::set_deputy,
+        people::end_deputy,
+        places::desks,
+        places::add_desk,
+        places::change_desk,
+        places::mailboxes,
+        places::add_mailbox,
+        places::change_mailbox,
+        places::add_address,
+        places::changes,
         status::balance,
         status::status,
         log::checkpoint,

@@ -18,8 +18,9 @@ use poststelle_store::accounts::WaitsFor;
 use qrcode::{Color, QrCode};
 use serde::Deserialize;
 
+use super::admin::people::days;
 use super::sign_in::{Asked, goes_on};
-use super::{Frame, OwnForm, page};
+use super::{Choice, Frame, OwnForm, page};
 use crate::error::Refusal;
 use crate::session::{Person, token_of};
 use crate::text;
@@ -43,6 +44,11 @@ struct AccountPage {
     sessions: Vec<SessionRow>,
     second_factor: bool,
     recovery_left: i64,
+    represents: Vec<String>,
+    /// Who stands in: id and words.
+    deputies: Vec<(String, String)>,
+    colleagues: Vec<Choice>,
+    today: String,
     notice: &'static str,
     error: String,
 }
@@ -74,6 +80,7 @@ async fn account_page(
         seen: s.seen_at.berlin(),
         agent: text::line(&s.agent, 160),
     });
+    let away = web.hub().own_deputies(&person.signed.access).await?;
     let title = if error.is_empty() { "Mein Konto" } else { "Fehler – Mein Konto" };
     let template = AccountPage {
         frame: Frame::new(title, "/konto", Some(person)),
@@ -83,6 +90,18 @@ async fn account_page(
         sessions: sessions.collect(),
         second_factor: account.second_factor,
         recovery_left: account.recovery_left,
+        represents: super::desk::represents(person),
+        deputies: away
+            .deputies
+            .iter()
+            .map(|d| (d.id.to_string(), format!("{}: {}", days(d), text::line(&d.deputy_name, 80))))
+            .collect(),
+        colleagues: away
+            .colleagues
+            .into_iter()
+            .map(|(id, name)| Choice { id: id.to_string(), name: text::line(&name, 80), chosen: false })
+            .collect(),
+        today: web.now().in_berlin("%Y-%m-%d"),
         notice,
         error,
     };
@@ -98,6 +117,8 @@ pub(crate) async fn show(
     let notice = match said.hinweis.as_str() {
         "passwort" => "Ihr Passwort ist geändert. Alle anderen Sitzungen sind beendet.",
         "sitzung" => "Die Sitzung ist beendet.",
+        "vertretung" => "Die Vertretung ist eingetragen.",
+        "vertretung-ende" => "Die Vertretung ist beendet.",
         "entfernt" => "Der zweite Faktor ist entfernt. Zum Anmelden genügt wieder das Passwort.",
         _ => "",
     };
@@ -114,6 +135,50 @@ pub(crate) async fn end_session(
     person.check_csrf(&fields.csrf)?;
     web.hub().end_session(person.signed.access.principal, &session).await?;
     Ok(Redirect::to("/konto?hinweis=sitzung"))
+}
+
+/// The form of one's own absence.
+#[derive(Deserialize)]
+pub(crate) struct AwayFields {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    wer: String,
+    #[serde(default)]
+    von: String,
+    #[serde(default)]
+    bis: String,
+}
+
+/// `POST /konto/vertretung`.
+pub(crate) async fn set_deputy(
+    State(web): State<Web>,
+    person: Person,
+    Form(fields): Form<AwayFields>,
+) -> Result<Response, Refusal> {
+    person.check_csrf(&fields.csrf)?;
+    let deputy = fields.wer.parse().map_err(|_| Refusal::not_found())?;
+    let days = (fields.von.as_str(), fields.bis.as_str());
+    match web.hub().set_own_deputy(&person.signed.access, deputy, days).await {
+        Ok(()) => Ok(Redirect::to("/konto?hinweis=vertretung").into_response()),
+        Err(error) => {
+            let refusal = Refusal::here(error)?;
+            account_page(&web, &person, refusal.status, "", refusal.sentence()).await
+        }
+    }
+}
+
+/// `POST /konto/vertretung/{deputy}/beenden`. One that is over already is ended too.
+pub(crate) async fn end_deputy(
+    State(web): State<Web>,
+    person: Person,
+    Path(deputy): Path<String>,
+    Form(fields): Form<OwnForm>,
+) -> Result<Redirect, Refusal> {
+    person.check_csrf(&fields.csrf)?;
+    let id = deputy.parse().map_err(|_| Refusal::not_found())?;
+    web.hub().end_own_deputy(&person.signed.access, id).await?;
+    Ok(Redirect::to("/konto?hinweis=vertretung-ende"))
 }
 
 #[derive(Template)]

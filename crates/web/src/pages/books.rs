@@ -321,7 +321,7 @@ fn cells(entry: BookEntry) -> [String; 12] {
 }
 
 /// One line: every cell quoted, none a formula.
-fn line(cells: &[String]) -> String {
+pub(crate) fn line(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|c| cell(c)).collect();
     format!("{}\r\n", cells.join(";"))
 }

@@ -6,10 +6,11 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use poststelle_hub::desk::{Workplace, can_undo};
+use poststelle_hub::desk::{Colleague, Workplace, can_undo};
 use poststelle_hub::texts;
 use poststelle_hub::view::MessageView;
 use poststelle_model::{DeliveryId, DeskAct, DeskId, DeskState, PrincipalId, TenantId, Timestamp};
+use poststelle_store::access::Away;
 use poststelle_store::desk::{Counts, DeskItem, DeskLine, Filter};
 use serde::Deserialize;
 
@@ -27,6 +28,7 @@ const PAGE: i64 = 30;
 #[template(path = "desks.html")]
 struct DesksPage {
     frame: Frame,
+    represents: Vec<String>,
     desks: Vec<DeskRow>,
     live: Live,
 }
@@ -43,6 +45,7 @@ struct DeskRow {
 struct DeskPage {
     frame: Frame,
     name: String,
+    represents: Vec<String>,
     path: String,
     /// Lists to choose from, with their numbers.
     lists: Vec<List>,
@@ -108,8 +111,20 @@ pub(crate) async fn desks(State(web): State<Web>, person: Person) -> Result<Resp
         .collect();
     Ok(page(
         StatusCode::OK,
-        &DesksPage { frame: Frame::new("Arbeitskörbe", "/arbeit", Some(&person)), desks, live },
+        &DesksPage {
+            frame: Frame::new("Arbeitskörbe", "/arbeit", Some(&person)),
+            represents: represents(&person),
+            desks,
+            live,
+        },
     ))
+}
+
+/// For whom this person stands in now, and how long.
+pub(crate) fn represents(person: &Person) -> Vec<String> {
+    let last = |until: Timestamp| until.minus(std::time::Duration::from_secs(1)).in_berlin("%d.%m.%Y");
+    let all = person.signed.represents.iter();
+    all.map(|r| format!("{} (bis {})", text::line(&r.name, 80), last(r.until))).collect()
 }
 
 /// Every tenant has a clearing desk of its own: its name alone would not tell them apart.
@@ -136,8 +151,12 @@ pub(crate) async fn show(
     let tenants: Vec<TenantId> =
         place.tenants.iter().map(|t| t.id).filter(|t| chosen.is_none_or(|c| c == *t)).collect();
     let before = optional::<DeliveryId>(&asked.vor)?;
-    let (list, filter) = filter(&asked.liste, access.principal)?;
-    let mut found = web.hub().desk_page(access, &tenants, id, filter, before, PAGE + 1).await?;
+    let (list, filters) = filters(&asked.liste, &person)?;
+    let mut found = Vec::new();
+    for filter in filters {
+        found.extend(web.hub().desk_page(access, &tenants, id, filter, before, PAGE + 1).await?);
+    }
+    found.sort_by_key(|l| std::cmp::Reverse(l.item.delivery));
     let cap = usize::try_from(PAGE).unwrap_or(0);
     let more = found.len() > cap;
     found.truncate(cap);
@@ -153,8 +172,10 @@ pub(crate) async fn show(
     let template = DeskPage {
         frame: Frame::new(name(&place), "/arbeit", Some(&person)),
         name: name(&place),
+        represents: represents(&person),
         lists: LISTS
             .iter()
+            .filter(|(word, _)| *word != DEPUTY || !person.signed.represents.is_empty())
             .map(|(word, name)| List {
                 href: address(word, None),
                 name,
@@ -186,21 +207,27 @@ pub(crate) async fn show(
     Ok(page(StatusCode::OK, &template))
 }
 
+/// What those who are away have, for their deputy.
+const DEPUTY: &str = "vertretung";
+
 /// Lists of a desk: word in the address, name on screen.
-const LISTS: [(&str, &str); 5] = [
+const LISTS: [(&str, &str); 6] = [
     ("offen", "Offen"),
     ("neu", "Neu"),
     ("meine", "Meine"),
+    (DEPUTY, "In Vertretung"),
     ("zurueckgestellt", "Zurückgestellt"),
     ("erledigt", "Erledigt"),
 ];
 
-fn filter(word: &str, me: PrincipalId) -> Result<(&'static str, Filter), Refusal> {
-    let of = |state| Filter { state: Some(state), ..Filter::default() };
+fn filters(word: &str, person: &Person) -> Result<(&'static str, Vec<Filter>), Refusal> {
+    let of = |state| vec![Filter { state: Some(state), ..Filter::default() }];
+    let owned = |owner| Filter { owner: Some(owner), ..Filter::default() };
     Ok(match word {
-        "" | "offen" => ("offen", Filter::default()),
+        "" | "offen" => ("offen", vec![Filter::default()]),
         "neu" => ("neu", of(DeskState::New)),
-        "meine" => ("meine", Filter { owner: Some(me), ..Filter::default() }),
+        "meine" => ("meine", vec![owned(person.signed.access.principal)]),
+        DEPUTY => (DEPUTY, person.signed.represents.iter().map(|r| owned(r.id)).collect()),
         "zurueckgestellt" => ("zurueckgestellt", of(DeskState::Waiting)),
         "erledigt" => ("erledigt", of(DeskState::Done)),
         _ => return Err(Refusal::not_found()),
@@ -318,7 +345,7 @@ pub(crate) async fn panel(
         colleagues: colleagues
             .into_iter()
             .filter(|c| Some(c.id) != item.standing.owner)
-            .map(|c| (c.id.to_string(), text::line(&c.name, 80)))
+            .map(|c| (c.id.to_string(), colleague(&c)))
             .collect(),
         tomorrow: web
             .hub()
@@ -327,6 +354,35 @@ pub(crate) async fn panel(
             .plus(std::time::Duration::from_secs(24 * 3600))
             .in_berlin("%Y-%m-%d"),
     })
+}
+
+/// Somebody to choose; who is away says so, with their deputy.
+fn colleague(c: &Colleague) -> String {
+    let name = text::line(&c.name, 80);
+    match &c.away {
+        None => name,
+        Some(away) => format!("{name} ({})", absence(away)),
+    }
+}
+
+fn absence(away: &Away) -> String {
+    let last = away.until.minus(std::time::Duration::from_secs(1)).in_berlin("%d.%m.%Y");
+    format!("abwesend bis {last}, Vertretung: {}", text::line(&away.deputy_name, 80))
+}
+
+#[derive(Template)]
+#[template(path = "away.html")]
+struct AwayPage {
+    frame: Frame,
+    csrf: String,
+    action: String,
+    version: i64,
+    back: String,
+    name: String,
+    absence: String,
+    to: String,
+    deputy: String,
+    deputy_name: String,
 }
 
 /// The form's fields.
@@ -342,6 +398,9 @@ pub(crate) struct Fields {
     an: String,
     #[serde(default)]
     bis: String,
+    /// Hand over although the person is away.
+    #[serde(default)]
+    trotzdem: String,
 }
 
 /// `POST /vorgaenge/{tenant}/{item}`.
@@ -350,7 +409,7 @@ pub(crate) async fn act(
     person: Person,
     Path((tenant, delivery)): Path<(String, String)>,
     Form(fields): Form<Fields>,
-) -> Result<Redirect, Refusal> {
+) -> Result<Response, Refusal> {
     person.check_csrf(&fields.csrf)?;
     let tenant: TenantId = tenant.parse().map_err(|_| Refusal::not_found())?;
     let id: DeliveryId = delivery.parse().map_err(|_| Refusal::not_found())?;
@@ -361,6 +420,11 @@ pub(crate) async fn act(
         "weitergeben" => {
             let to =
                 fields.an.parse().map_err(|_| Refusal::wrong(StatusCode::BAD_REQUEST, "PST-DESK-0003"))?;
+            if fields.trotzdem.is_empty()
+                && let Some((item, away)) = hub.away(access, tenant, id, to).await?
+            {
+                return Ok(ask_away(&person, &item, &away, fields.version));
+            }
             Some(DeskAct::HandOver { to })
         }
         "zurueckstellen" => {
@@ -377,7 +441,25 @@ pub(crate) async fn act(
         Some(act) => hub.desk_act(access, tenant, id, act, fields.version).await?,
         None => hub.desk_undo(access, tenant, id, fields.version).await?,
     };
-    Ok(Redirect::to(&format!("/nachrichten/{tenant}/{}?hinweis=vorgang", item.message)))
+    Ok(Redirect::to(&format!("/nachrichten/{tenant}/{}?hinweis=vorgang", item.message)).into_response())
+}
+
+/// Who it should go to is away: to them all the same, or to the deputy?
+fn ask_away(person: &Person, item: &DeskItem, to: &Colleague, version: i64) -> Response {
+    let Some(away) = &to.away else { return Redirect::to("/arbeit").into_response() };
+    let template = AwayPage {
+        frame: Frame::new("Abwesend", "/arbeit", Some(person)),
+        csrf: person.signed.csrf.clone(),
+        action: format!("/vorgaenge/{}/{}", item.tenant, item.delivery),
+        version,
+        back: format!("/nachrichten/{}/{}", item.tenant, item.message),
+        name: text::line(&to.name, 80),
+        absence: absence(away),
+        to: to.id.to_string(),
+        deputy: away.deputy.to_string(),
+        deputy_name: text::line(&away.deputy_name, 80),
+    };
+    page(StatusCode::OK, &template)
 }
 
 /// The form of a note.

@@ -34,6 +34,14 @@ pub enum Kind {
     Desk,
     Alarm,
     Mailbox,
+    /// Somebody who works there; a colleague of theirs; a program.
+    Person,
+    Colleague,
+    Service,
+    /// Somebody's absence.
+    Deputy,
+    /// A desk as administrators change it.
+    Korb,
     Draft,
     /// An attachment of a draft.
     DraftPart,
@@ -156,8 +164,38 @@ impl World {
         }
     }
 
+    /// What a form of the administration says beside the places.
+    pub fn form_for(&self, path: &str) -> &'static str {
+        match path {
+            "/konto/vertretung" => "von=2026-08-03&bis=2026-08-04",
+            "/textbausteine/{tenant}" => "name=Zebra-Erster",
+            "/textbausteine/{tenant}/{block}" => "name=Zebra-Zweiter",
+            "/verwaltung/{tenant}/personen" => "name=Neu&login=neu-hier&art=person&rolle=clerk",
+            "/verwaltung/{tenant}/personen/{person}" => "schritt=oeffnen",
+            "/verwaltung/{tenant}/koerbe" | "/verwaltung/{tenant}/postfaecher" => "name=Neu",
+            "/verwaltung/{tenant}/koerbe/{korb}" => "schritt=dient",
+            "/verwaltung/{tenant}/postfaecher/{postfach}" => "schritt=vier-augen",
+            _ => "",
+        }
+    }
+
     /// What a JSON body says beside the places.
     pub fn members_for(&self, path: &str) -> Vec<String> {
+        let administration = match path.strip_prefix("/api/v1/tenants/{tenant}").unwrap_or_default() {
+            "/people" => "\"login\":\"neu-dort\",\"name\":\"Neu\"",
+            "/people/{person}" => "\"active\":true",
+            "/people/{person}/grants" => "\"role\":\"auditor\",\"granted\":true",
+            "/people/{person}/tokens" => "\"name\":\"erstes\",\"days\":3",
+            "/deputies" => "\"from\":\"2026-08-03\",\"until\":\"2026-08-04\"",
+            "/desks" | "/mailboxes" => "\"name\":\"Neu dort\"",
+            "/desks/{desk}" => "\"serves\":true",
+            "/mailboxes/{mailbox}" => "\"four_eyes\":false",
+            "/mailboxes/{mailbox}/addresses" => "\"address\":\"zweites-zebra@zebra.example\"",
+            _ => "",
+        };
+        if !administration.is_empty() {
+            return vec![administration.to_owned()];
+        }
         let later = "\"at\":\"2026-12-24T12:00:00Z\"".to_owned();
         let subject = "\"recipients\":\"zebra@aussen.example\",\"subject\":\"Bescheid\"".to_owned();
         let version = |n: i64| format!("\"version\":{n}");
@@ -260,6 +298,24 @@ impl World {
             ("a clerk whose Amt lost the mandate", former),
             ("a clerk whose role was taken back", revoked),
         ]);
+        // Away in summer, on both sides.
+        let zenta = person(hub, "zenta", "Zenta Zebra", Some(b.administration)).await;
+        hub.grant(zenta, Grant { role: Role::Clerk, place: place_b }, &who()).await.unwrap();
+        let own_person = somebody[3].1;
+        let mut deputies = Vec::new();
+        for (away, deputy) in [(own_person, a.clerk), (zenta, worker)] {
+            let mut tx = hub.db().read(Scope::System).await.unwrap();
+            let access = access::access(&mut tx, away, hub.clock().now()).await.unwrap();
+            tx.rollback().await.unwrap();
+            hub.set_own_deputy(&access, deputy, ("2026-06-01", "2026-06-05")).await.unwrap();
+            deputies.push(hub.own_deputies(&access).await.unwrap().deputies[0].id);
+        }
+        let mut tx = hub.db().read(Scope::System).await.unwrap();
+        let mut programs = Vec::new();
+        for login in ["fachverfahren-adorf", "zebra-fach"] {
+            programs.push(access::by_login(&mut tx, login).await.unwrap().unwrap().id);
+        }
+        tx.rollback().await.unwrap();
         let mut callers = vec![
             Caller { name: "nobody", headers: vec![], csrf: String::new() },
             expired,
@@ -267,6 +323,10 @@ impl World {
             client("a client of A that reads", &a.reader),
             client("a client of A that hands in", &a.intake),
             client("a client of A that handles", &service(hub, a.tenant, "handelt", Role::Clerk).await),
+            client(
+                "a client of A that administers",
+                &service(hub, a.tenant, "waltet", Role::TenantAdmin).await,
+            ),
         ];
         for (name, id) in somebody {
             callers.push(signed_in(&bed, name, id).await);
@@ -312,6 +372,11 @@ impl World {
             ("TextBlock", [block(a, "Kopf"), block(b, "Kopf"), nobodys(draft)]),
             ("ApiTextBlock", [block(a, "Fuß"), block(b, "Fuß"), nobodys(draft)]),
             ("Sender", [sender(a), sender(b), format!("{}/{}", nobodys(b.tenant), nobodys(b.mailbox))]),
+            ("Person", [own_person.to_string(), zenta.to_string(), nobodys(zenta)]),
+            ("Colleague", [a.clerk.to_string(), worker.to_string(), nobodys(worker)]),
+            ("Service", [programs[0].to_string(), programs[1].to_string(), nobodys(programs[1])]),
+            ("Deputy", [deputies[0].to_string(), deputies[1].to_string(), nobodys(deputies[1])]),
+            ("Korb", [desk_a.to_string(), desk.to_string(), nobodys(desk)]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
             ("Word", ["bauantrag".into(), "zebra".into(), "yeti1".into()]),
@@ -322,6 +387,9 @@ impl World {
             b.mailbox.to_string(),
             b.clerk.to_string(),
             worker.to_string(),
+            zenta.to_string(),
+            programs[1].to_string(),
+            deputies[1].to_string(),
             connector.to_string(),
             mailbox.to_string(),
             desk.to_string(),
@@ -367,6 +435,24 @@ impl World {
                     .map(|(i, c)| format!("{}={}", c.name(), cell(i)))
                     .collect();
                 all.push(format!("{table}: {}", cells.join(", ")));
+            }
+        }
+        // Accounts and absences have no tenant: those of its people.
+        let home = self.bed.b.administration;
+        for table in [
+            format!(
+                "SELECT id, login, name, password_hash, active, wrapped_totp, version FROM principals WHERE administration_id = '{home}' OR login LIKE 'zebra%'"
+            ),
+            format!(
+                "SELECT v.id, v.principal_id, v.deputy_id, CAST(v.ends_at AS TEXT) FROM deputies v JOIN principals p ON p.id = v.principal_id WHERE p.administration_id = '{home}'"
+            ),
+        ] {
+            for row in sqlx::query(AssertSqlSafe(table)).fetch_all(&pool).await.unwrap() {
+                let cell = |i: usize| match row.try_get::<i64, _>(i) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => row.get::<String, _>(i),
+                };
+                all.push((0..row.columns().len()).map(cell).collect::<Vec<_>>().join(", "));
             }
         }
         pool.close().await;

@@ -53,6 +53,8 @@ const CASES: &[Case] = &[
     case("get", "/konto/zweiter-faktor"),
     Case { body: "form", ..case("post", "/konto/zweiter-faktor") },
     Case { body: "form", ..case("post", "/konto/zweiter-faktor/entfernen") },
+    Case { takes: &[(At::Form("wer"), Kind::Colleague)], body: "form", ..case("post", "/konto/vertretung") },
+    Case { body: "form", ..case("post", "/konto/vertretung/{deputy}/beenden") },
     case("get", "/arbeit"),
     Case {
         takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
@@ -102,6 +104,20 @@ const CASES: &[Case] = &[
     Case { body: "form", ..case("post", "/entwuerfe/{tenant}/{draft}/loeschen") },
     case("get", "/betrieb"),
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
+    case("get", "/verwaltung"),
+    case("get", "/verwaltung/{tenant}"),
+    case("get", "/verwaltung/{tenant}/personen"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/personen") },
+    case("get", "/verwaltung/{tenant}/personen/{person}"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/personen/{person}") },
+    case("get", "/verwaltung/{tenant}/koerbe"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/koerbe") },
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/koerbe/{korb}") },
+    case("get", "/verwaltung/{tenant}/postfaecher"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/postfaecher") },
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/postfaecher/{postfach}") },
+    case("get", "/verwaltung/{tenant}/aenderungen"),
+    case("get", "/verwaltung/{tenant}/aenderungen/csv"),
     case("get", "/hilfe"),
     case("get", "/health/live"),
     case("get", "/health/ready"),
@@ -156,6 +172,31 @@ const CASES: &[Case] = &[
     case("get", "/textbausteine/{tenant}/{block}"),
     Case { body: "form", ..case("post", "/textbausteine/{tenant}/{block}") },
     Case { body: "form", ..case("post", "/textbausteine/{tenant}") },
+    case("get", "/api/v1/tenants/{tenant}/people"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/people") },
+    case("get", "/api/v1/tenants/{tenant}/people/{person}"),
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/people/{person}") },
+    case("post", "/api/v1/tenants/{tenant}/people/{person}/password"),
+    case("delete", "/api/v1/tenants/{tenant}/people/{person}/second-factor"),
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/people/{person}/grants") },
+    case("get", "/api/v1/tenants/{tenant}/people/{person}/tokens"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/people/{person}/tokens") },
+    case("delete", "/api/v1/tenants/{tenant}/people/{person}/tokens/{name}"),
+    case("get", "/api/v1/tenants/{tenant}/deputies"),
+    Case {
+        takes: &[(At::Json("person"), Kind::Person), (At::Json("deputy"), Kind::Colleague)],
+        body: "json",
+        ..case("post", "/api/v1/tenants/{tenant}/deputies")
+    },
+    case("delete", "/api/v1/tenants/{tenant}/deputies/{deputy}"),
+    case("get", "/api/v1/tenants/{tenant}/desks"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/desks") },
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/desks/{desk}") },
+    case("get", "/api/v1/tenants/{tenant}/mailboxes"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/mailboxes") },
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/mailboxes/{mailbox}") },
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/mailboxes/{mailbox}/addresses") },
+    case("get", "/api/v1/tenants/{tenant}/changes"),
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -167,6 +208,13 @@ fn of_parameter(path: &str, name: &str) -> Result<Kind, &'static [&'static str]>
     Ok(match name {
         "draft" if path.starts_with("/api/") => Kind::ApiDraft,
         "part" if path.starts_with("/api/") => Kind::ApiDraftPart,
+        "person" if path.contains("/tokens") => Kind::Service,
+        "person" => Kind::Person,
+        "deputy" => Kind::Deputy,
+        "korb" => Kind::Korb,
+        "desk" if path.starts_with("/api/") => Kind::Korb,
+        "postfach" | "mailbox" => Kind::Mailbox,
+        "name" => return Err(&["erstes"]),
         "tenant" => Kind::Tenant,
         "id" => Kind::Message,
         "delivery" => Kind::Delivery,
@@ -225,8 +273,9 @@ impl World {
         let version = self.version_for(case.path);
         match case.path.starts_with("/vorgaenge/") {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
-            false => form.push(format!("version={version}&text=Vermerk&name=Zebra-{}", case.path.len())),
+            false => form.push(format!("version={version}&text=Vermerk")),
         }
+        form.push(self.form_for(case.path).to_owned());
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
         }
@@ -451,6 +500,8 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
                 Err(values) => fixed = values[0],
             }
         }
+        let bodies = case.takes.iter().filter(|(at, _)| matches!(at, At::Json(_) | At::Form(_)));
+        places.extend(bodies.map(|(at, kind)| (*at, *kind, 1)));
         let answer = world.bed.ask(world.request(case, fixed, &places, owner)).await;
         let good = answer.status.is_success() || answer.header("location").contains("hinweis=");
         assert!(good, "{} {}: {} {}", case.method, case.path, answer.status, answer.text());
@@ -465,6 +516,9 @@ async fn nobody_sees_or_touches_anything_through_the_wall() {
         "zebra.txt",
         "Zebraziel",
         "Zoe Zebra",
+        "Zenta Zebra",
+        "Zebrakorb",
+        "zweites-zebra@zebra.example",
     ] {
         assert!(seen.contains(planted), "{planted} is nowhere");
     }

@@ -306,3 +306,19 @@ notice-entfernt = Die Datei ist entfernt, der Entwurf gespeichert.
 notice-wartet = Die Nachricht wartet auf ihren Versand.
 notice-zurueckgeholt = Die Nachricht ist zurückgeholt und wieder ein Entwurf.
 notice-geloescht = Der Entwurf ist gelöscht.
+
+# Regeln
+PST-RULE-0001 = Die Bedingung hat { $bytes } Bytes; höchstens { $cap } sind erlaubt. Bitte teilen Sie die Regel auf.
+PST-RULE-0002 = Die Bedingung ist in Zeile { $line }, Stelle { $column } nicht zu verstehen ({ $detail }). Bitte berichtigen Sie sie; die Beispiele auf der Seite helfen dabei.
+PST-RULE-0003 = Die Bedingung ist zu tief verschachtelt ({ $depth } Ebenen, erlaubt sind { $cap }). Bitte teilen Sie die Regel auf.
+PST-RULE-0004 = Die Bedingung baut mit „map“ eine Liste; das gibt es hier nicht. Bitte benutzen Sie exists, all oder filter.
+PST-RULE-0005 = Die Bedingung scheitert an einer Beispielnachricht: { $detail }. Bitte prüfen Sie die Namen der Felder; am Ende muss wahr oder falsch herauskommen.
+PST-RULE-0006 = Eine Regel braucht einen Namen mit 1 bis 200 Zeichen.
+PST-RULE-0007 = Die Regel „{ $rule }“ sagt nicht, was geschehen soll. Bitte wählen Sie mindestens eine Aktion, höchstens 20.
+PST-RULE-0008 = Ein Mandant kann höchstens { $cap } Regeln haben. Bitte fassen Sie Regeln zusammen.
+PST-RULE-0009 = Regeln dieses Mandanten werden nur zu zweit freigegeben. Eine Person legt den Entwurf vor, eine andere gibt ihn frei: aus der Verwaltung des Mandanten oder der Betrieb der Poststelle.
+PST-RULE-0010 = Es gibt nichts freizugeben: Der Entwurf unterscheidet sich nicht von den geltenden Regeln.
+PST-RULE-0011 = Die Regel „{ $rule }“ nennt einen Arbeitskorb, ein Ziel oder eine Adresse, die es für diesen Mandanten nicht gibt. Bitte wählen Sie neu.
+PST-RULE-0012 = Die Freigabe zu zweit kann eine Person allein nicht abschalten. Bitte wenden Sie sich an den Betrieb der Poststelle.
+PST-RULE-0013 = Jemand anderes hat den Entwurf oder die geltenden Regeln inzwischen geändert. Ihre Änderung wurde nicht übernommen. Bitte sehen Sie sich den neuen Stand an und wiederholen Sie sie.
+PST-RULE-0014 = Zeile { $line } der Bedingung ist unvollständig: Der Wert fehlt oder passt nicht zum Feld. Bitte ergänzen Sie ihn.

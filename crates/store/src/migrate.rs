@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
         },
     ),
     (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
+    (7, Texts::One(include_str!("../migrations/0007_rules.sql"))),
 ];
 
 enum Texts {

@@ -187,6 +187,25 @@ impl Access {
         tenants
     }
 
+    /// Tenants the principal administers, ascending, without repeats. The role at one desk or mailbox makes no
+    /// administrator.
+    #[must_use]
+    pub fn administered_tenants(&self) -> Vec<TenantId> {
+        let admin = |g: &&Grant| g.role == Role::TenantAdmin;
+        let mut tenants: Vec<TenantId> = self
+            .grants
+            .iter()
+            .filter(admin)
+            .filter_map(|g| match g.place {
+                Place::Tenant { tenant } => Some(tenant),
+                _ => None,
+            })
+            .collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants
+    }
+
     fn reaches(
         &self,
         role: impl Fn(Role) -> bool,
@@ -266,7 +285,13 @@ mod tests {
         let auditor = access(Role::Auditor, Place::Tenant { tenant: a });
         assert!(auditor.may_read(a, &[], &[]) && !auditor.may_handle(a, &[mailbox], &[desk]));
         assert!(!auditor.may_write(a, mailbox) && auditor.writing_tenants().is_empty());
+        let admin = access(Role::TenantAdmin, Place::Tenant { tenant: a });
+        assert!(admin.has(Role::TenantAdmin, a) && !admin.has(Role::TenantAdmin, b));
+        assert_eq!(admin.administered_tenants(), [a]);
+        let at_a_desk = access(Role::TenantAdmin, Place::Desk { tenant: a, desk });
+        assert!(at_a_desk.administered_tenants().is_empty());
         let operator = access(Role::Operator, Place::Installation);
+        assert!(operator.administered_tenants().is_empty());
         assert!(!operator.may_write(a, mailbox));
         assert!(operator.is_operator());
         assert!(!operator.may_read(a, &[mailbox], &[desk]));

@@ -64,6 +64,8 @@ routes! {
     "/entwuerfe/{tenant}/{draft}/anlagen/{part}/datei" => get pages::upload::file;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
+    "/verwaltung" => get pages::admin::tenants;
+    "/verwaltung/{tenant}" => get pages::admin::overview;
     "/hilfe" => get pages::help;
     "/health/live" => get probe::live;
     "/health/ready" => get probe::ready;

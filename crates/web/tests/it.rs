@@ -6,6 +6,8 @@
 
 #[path = "it/account.rs"]
 mod account;
+#[path = "it/admin_people.rs"]
+mod admin_people;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]

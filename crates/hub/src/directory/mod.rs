@@ -6,6 +6,7 @@
 //! Many changes at once go through [`Edit`]; the functions here are edits of one.
 
 mod edit;
+mod guard;
 
 use poststelle_evidence::EvidenceError;
 use poststelle_model::people::Grant;

@@ -3,6 +3,7 @@
 //! for reasons come from [`poststelle_hub::texts`].
 
 pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod books;
 pub(crate) mod desk;
 pub(crate) mod draft;
@@ -60,6 +61,7 @@ pub(crate) struct Bar {
     pub(crate) csrf: String,
     pub(crate) reads_mail: bool,
     pub(crate) writes: bool,
+    pub(crate) administers: bool,
     pub(crate) is_operator: bool,
 }
 
@@ -70,6 +72,7 @@ impl Frame {
             csrf: p.signed.csrf.clone(),
             reads_mail: !p.signed.access.reading_tenants().is_empty(),
             writes: !p.signed.access.writing_tenants().is_empty(),
+            administers: !p.signed.access.administered_tenants().is_empty(),
             is_operator: p.signed.access.is_operator(),
         });
         Self {

@@ -98,6 +98,8 @@ const CASES: &[Case] = &[
     Case { body: "form", ..case("post", "/entwuerfe/{tenant}/{draft}/loeschen") },
     case("get", "/betrieb"),
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
+    case("get", "/verwaltung"),
+    case("get", "/verwaltung/{tenant}"),
     case("get", "/hilfe"),
     case("get", "/health/live"),
     case("get", "/health/ready"),

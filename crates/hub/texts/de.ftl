@@ -54,6 +54,7 @@ PST-HOTFOLDER-1003 = { $path } ist kein Ordner. Die Administration des Mandanten
 PST-HOTFOLDER-1004 = Der Übergabeordner { $path } liegt außerhalb der freigegebenen Verzeichnisse. Der Betrieb muss das Verzeichnis freigeben oder die Administration des Mandanten einen anderen Pfad eintragen.
 PST-HOTFOLDER-1005 = Im Übergabeordner { $path } ist der Arbeitsordner „.poststelle“ unbrauchbar (Datei oder Verweis statt Ordner). Der Betrieb muss ihn prüfen; er gehört allein der Poststelle.
 PST-HOTFOLDER-1006 = Das Dateisystem des Übergabeordners { $path } kennt keine harten Verknüpfungen; eine genau einmalige Übergabe ist dort nicht möglich. Der Betrieb muss den Ordner auf ein anderes Dateisystem legen.
+PST-HOTFOLDER-1007 = Für Übergabeordner ist auf dieser Poststelle noch kein Verzeichnis freigegeben; { $path } wurde nicht eingetragen. Der Betrieb muss die Verzeichnisse freigeben (connect.hot_folder_roots).
 PST-HOTFOLDER-2001 = Auf dem Datenträger des Übergabeordners { $path } ist kein Platz mehr. Der Betrieb muss Platz schaffen; danach geht es von selbst weiter.
 PST-HOTFOLDER-2002 = Der Übergabeordner { $path } ist nur lesbar eingebunden. Der Betrieb muss ihn beschreibbar machen; danach geht es von selbst weiter.
 PST-HOTFOLDER-2003 = Die Poststelle darf im Übergabeordner { $path } nicht schreiben. Der Betrieb muss ihr das Schreibrecht geben; danach geht es von selbst weiter.
@@ -322,3 +323,10 @@ PST-RULE-0011 = Die Regel „{ $rule }“ nennt einen Arbeitskorb, ein Ziel oder
 PST-RULE-0012 = Die Freigabe zu zweit kann eine Person allein nicht abschalten. Bitte wenden Sie sich an den Betrieb der Poststelle.
 PST-RULE-0013 = Jemand anderes hat den Entwurf oder die geltenden Regeln inzwischen geändert. Ihre Änderung wurde nicht übernommen. Bitte sehen Sie sich den neuen Stand an und wiederholen Sie sie.
 PST-RULE-0014 = Zeile { $line } der Bedingung ist unvollständig: Der Wert fehlt oder passt nicht zum Feld. Bitte ergänzen Sie ihn.
+
+# Ziele
+PST-CONNECTOR-0001 = Ein Ziel braucht einen Namen mit 1 bis 200 Zeichen.
+PST-CONNECTOR-0002 = Diese Art von Ziel gibt es hier nicht.
+PST-CONNECTOR-0003 = Jemand anderes hat dieses Ziel inzwischen geändert. Ihre Änderung wurde nicht übernommen. Bitte sehen Sie sich den neuen Stand an und wiederholen Sie sie.
+PST-CONNECTOR-0004 = Das Ziel hat nach { $seconds } Sekunden nicht geantwortet. Bitte prüfen Sie, ob das Fachverfahren oder das Netzlaufwerk läuft.
+PST-CONNECTOR-0005 = Ein Webhook braucht ein Geheimnis. Bitte tragen Sie eines ein oder lassen Sie eines erzeugen.

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{drafts, intake, log, openapi, read, resume, status};
+use crate::api::{connectors, drafts, intake, log, openapi, read, resume, rules, status};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -66,6 +66,14 @@ routes! {
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/verwaltung" => get pages::admin::tenants;
     "/verwaltung/{tenant}" => get pages::admin::overview;
+    "/verwaltung/{tenant}/regeln" => get pages::admin::rules::show, post pages::admin::rules::act;
+    "/verwaltung/{tenant}/regeln/pruefen" => get pages::admin::trial::show;
+    "/verwaltung/{tenant}/regeln/verlauf" => get pages::admin::rules::history;
+    "/verwaltung/{tenant}/regeln/{rule}" => get pages::admin::rule::show, post pages::admin::rule::save;
+    "/verwaltung/{tenant}/ziele" => get pages::admin::targets::list;
+    "/verwaltung/{tenant}/ziele/{connector}" => get pages::admin::targets::show, post pages::admin::targets::save;
+    "/verwaltung/{tenant}/ziele/{connector}/pruefen" => post pages::admin::targets::check;
+    "/betrieb/regeln" => get pages::admin::rules::proposed;
     "/hilfe" => get pages::help;
     "/health/live" => get probe::live;
     "/health/ready" => get probe::ready;
@@ -85,6 +93,13 @@ routes! {
     "/api/v1/drafts/{tenant}/{draft}/parts/{part}" => delete drafts::detach;
     "/api/v1/drafts/{tenant}/{draft}/send" => post drafts::send;
     "/api/v1/drafts/{tenant}/{draft}/withdraw" => post drafts::withdraw;
+    "/api/v1/tenants/{tenant}/rules" => get rules::show, put rules::prepare;
+    "/api/v1/tenants/{tenant}/rules/test" => post rules::test;
+    "/api/v1/tenants/{tenant}/rules/release" => post rules::release;
+    "/api/v1/tenants/{tenant}/rules/history" => get rules::history;
+    "/api/v1/tenants/{tenant}/connectors" => get connectors::list, post connectors::add;
+    "/api/v1/tenants/{tenant}/connectors/{connector}" => put connectors::change;
+    "/api/v1/tenants/{tenant}/connectors/{connector}/check" => post connectors::check;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

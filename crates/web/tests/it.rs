@@ -8,6 +8,10 @@
 mod account;
 #[path = "it/admin_people.rs"]
 mod admin_people;
+#[path = "it/admin_rules.rs"]
+mod admin_rules;
+#[path = "it/admin_targets.rs"]
+mod admin_targets;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]

@@ -308,6 +308,22 @@ impl Channel for HotFolder {
         .await
     }
 
+    /// Without roots a tenant could name any folder of the machine: then only the operator sets folders up.
+    async fn admits(&self, config: &serde_json::Value, _: Option<&[u8]>) -> Result<(), ChannelError> {
+        let path = settings(config)?;
+        if self.roots.is_empty() {
+            let reason = Reason::new("PST-HOTFOLDER-1007", Fault::Operator).with("path", path.display());
+            return Err(ChannelError::never(reason));
+        }
+        let (roots, root) = (self.roots.clone(), path.clone());
+        off_runtime(&path, move || {
+            allowed(&roots, &root)?;
+            Place::handle(&root)?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn send(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<SendOutcome, ChannelError> {
         let path = settings(&out.config)?;
         match self.hand_over(cx, out, key, &path).await {

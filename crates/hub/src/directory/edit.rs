@@ -486,7 +486,7 @@ impl Edit<'_> {
         Ok(())
     }
 
-    async fn sealed(&self, c: &Connector, secret: &[u8]) -> Result<String, DirectoryError> {
+    async fn sealed(&mut self, c: &Connector, secret: &[u8]) -> Result<String, DirectoryError> {
         let key = match self.founded.get(&c.tenant) {
             Some(key) => Arc::clone(key),
             None => self.hub.keys.tenant(&self.hub.db, c.tenant).await?,

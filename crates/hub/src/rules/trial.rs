@@ -123,6 +123,23 @@ impl Hub {
         Ok((rules, compiled, places))
     }
 
+    /// Messages received last: what a trial may be made with.
+    ///
+    /// # Errors
+    /// [`ViewError::NotFound`] when the tenant is not for these eyes.
+    pub async fn latest_received(
+        &self,
+        access: &Access,
+        tenant: TenantId,
+        limit: i64,
+    ) -> Result<Vec<rules::Received>, RulesError> {
+        if !access.has(Role::TenantAdmin, tenant) {
+            return Err(ViewError::NotFound.into());
+        }
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        Ok(rules::received(&mut tx, tenant, limit).await?)
+    }
+
     /// Tries the draft on one message.
     ///
     /// # Errors

@@ -5,10 +5,12 @@
 //! and unknown ids get the same answer, octet for octet. A token reaches only the tenant it is bound to; a person's
 //! session may read, never change.
 
+pub(crate) mod connectors;
 pub(crate) mod drafts;
 pub(crate) mod intake;
 pub(crate) mod log;
 pub(crate) mod openapi;
 pub(crate) mod read;
 pub(crate) mod resume;
+pub(crate) mod rules;
 pub(crate) mod status;

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{drafts, intake, log, read, resume, status};
+use super::{connectors, drafts, intake, log, read, resume, rules, status};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -108,6 +108,15 @@ impl Modify for Doors {
         drafts::detach,
         drafts::send,
         drafts::withdraw,
+        rules::show,
+        rules::prepare,
+        rules::test,
+        rules::release,
+        rules::history,
+        connectors::list,
+        connectors::add,
+        connectors::change,
+        connectors::check,
         status::balance,
         status::status,
         log::checkpoint,

@@ -100,6 +100,29 @@ const CASES: &[Case] = &[
     Case { body: "form", ..case("post", "/betrieb/alarme/{alarm}/kenntnis") },
     case("get", "/verwaltung"),
     case("get", "/verwaltung/{tenant}"),
+    // In the order in which the owner does it: each step makes a new version.
+    case("get", "/verwaltung/{tenant}/regeln"),
+    Case {
+        takes: &[(At::Form("regel"), Kind::Rule)],
+        body: "form",
+        ..case("post", "/verwaltung/{tenant}/regeln")
+    },
+    Case {
+        takes: &[(At::Query("nachricht"), Kind::Message)],
+        ..case("get", "/verwaltung/{tenant}/regeln/pruefen")
+    },
+    case("get", "/verwaltung/{tenant}/regeln/verlauf"),
+    case("get", "/verwaltung/{tenant}/regeln/{rule}"),
+    Case {
+        takes: &[(At::Form("aktion"), Kind::Action)],
+        body: "form",
+        ..case("post", "/verwaltung/{tenant}/regeln/{rule}")
+    },
+    case("get", "/verwaltung/{tenant}/ziele"),
+    case("get", "/verwaltung/{tenant}/ziele/{connector}"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/ziele/{connector}") },
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/ziele/{connector}/pruefen") },
+    case("get", "/betrieb/regeln"),
     case("get", "/hilfe"),
     case("get", "/health/live"),
     case("get", "/health/ready"),
@@ -145,6 +168,19 @@ const CASES: &[Case] = &[
     Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/send") },
     Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/withdraw") },
     case("delete", "/api/v1/drafts/{tenant}/{draft}"),
+    case("get", "/api/v1/tenants/{tenant}/rules"),
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/rules") },
+    Case {
+        takes: &[(At::Json("message"), Kind::Message)],
+        body: "json",
+        ..case("post", "/api/v1/tenants/{tenant}/rules/test")
+    },
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/rules/release") },
+    case("get", "/api/v1/tenants/{tenant}/rules/history"),
+    case("get", "/api/v1/tenants/{tenant}/connectors"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/connectors") },
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/connectors/{connector}") },
+    case("post", "/api/v1/tenants/{tenant}/connectors/{connector}/check"),
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -164,6 +200,8 @@ fn of_parameter(path: &str, name: &str) -> Result<Kind, &'static [&'static str]>
         "draft" => Kind::Draft,
         "part" => Kind::DraftPart,
         "alarm" => Kind::Alarm,
+        "rule" => Kind::Rule,
+        "connector" => Kind::Connector,
         "n" => return Err(&["1", "99"]),
         "session" => return Err(&["0123456789abcdef"]),
         "book" => return Err(&["eingang", "ausgang"]),
@@ -213,6 +251,7 @@ impl World {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
             false => form.push(format!("version={version}&text=Vermerk")),
         }
+        form.extend(self.fields_for(case.path).map(str::to_owned));
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
         }

@@ -4,6 +4,12 @@
 //! Guarantees: [`administered`] is the one door, for pages and API alike; whoever does not administer a tenant gets the
 //! answer of one that is not there. The menu shows the way only to those for whom there is one.
 
+mod fields;
+pub(crate) mod rule;
+pub(crate) mod rules;
+pub(crate) mod targets;
+pub(crate) mod trial;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -20,7 +26,10 @@ use crate::web::Web;
 pub(crate) const MENU: &str = "/verwaltung";
 
 /// Parts of the administration that are there: path below the tenant, name, what is done there.
-const SECTIONS: &[(&str, &str, &str)] = &[];
+const SECTIONS: &[(&str, &str, &str)] = &[
+    ("regeln", "Regeln", "Welche Post in welchen Arbeitskorb oder an welches Ziel geht; ändern, prüfen, freigeben."),
+    ("ziele", "Ziele", "Fachverfahren und Ordner, an die Nachrichten übergeben werden; einrichten und prüfen."),
+];
 
 /// The tenant an address names, for who administers it; for everybody else it is not there.
 pub(crate) async fn administered(web: &Web, signed: &SignedIn, tenant: &str) -> Result<Tenant, Refusal> {

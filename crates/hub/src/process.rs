@@ -125,7 +125,11 @@ impl Hub {
     }
 
     /// Pushes the octets through the message's format. A panic there is a finding, not the end.
-    pub(crate) async fn open(&self, message: &Message, content: &StoredContent) -> Result<Opened, StoreError> {
+    pub(crate) async fn open(
+        &self,
+        message: &Message,
+        content: &StoredContent,
+    ) -> Result<Opened, StoreError> {
         let mut reader = content.reader().await?;
         let mut opening = Some(content.opener.open(&message.transport));
         let mut offset = 0;

@@ -121,7 +121,9 @@ impl Hub {
             };
             for (_, state, count, at) in standing.iter().filter(|(t, ..)| *t == target) {
                 match DeliveryState::parse(state) {
-                    Some(DeliveryState::Accepted | DeliveryState::Confirmed) => view.last = view.last.max(*at),
+                    Some(DeliveryState::Accepted | DeliveryState::Confirmed) => {
+                        view.last = view.last.max(*at)
+                    }
                     Some(DeliveryState::Parked) => view.parked += count,
                     Some(state) if state.is_open() => view.waiting += count,
                     _ => {}

@@ -7,4 +7,4 @@ CREATE TABLE rule_releases (
   tenant_id TEXT NOT NULL, version BIGINT NOT NULL, rules TEXT NOT NULL, released_by TEXT NOT NULL, proposed_by TEXT NOT NULL,
   released_at BIGINT NOT NULL, PRIMARY KEY (tenant_id, version));
 CREATE INDEX deliveries_to_connectors ON deliveries (tenant_id, target, state, changed_at)
-  WHERE target >= 'connector:' AND target < 'connector;';
+  WHERE substr(target, 1, 10) = 'connector:';

@@ -145,8 +145,8 @@ statements! {
     CONNECTOR_GET = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 AND id = $2";
     CONNECTOR_CHANGE = "UPDATE connectors SET config = $1, wrapped_secret = $2, active = $3, name = $7, version = version + 1 \
         WHERE tenant_id = $4 AND id = $5 AND version = $6";
-    /// The bounds are those of the partial index.
-    CONNECTOR_STANDING = "SELECT target, state, COUNT(*), MAX(changed_at) FROM deliveries WHERE tenant_id = $1 AND target >= 'connector:' AND target < 'connector;' \
+    /// The condition is that of the partial index.
+    CONNECTOR_STANDING = "SELECT target, state, COUNT(*), MAX(changed_at) FROM deliveries WHERE tenant_id = $1 AND substr(target, 1, 10) = 'connector:' \
         GROUP BY target, state";
     RULE_INSERT = "INSERT INTO rules (tenant_id, id, position, name, condition, actions, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
         ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, name = excluded.name, condition = excluded.condition, \

@@ -280,9 +280,7 @@ fn of_directory(error: DirectoryError) -> Refusal {
     match error {
         DirectoryError::Store(error) => error.into(),
         DirectoryError::Evidence(error) => CommitError::from(error).into(),
-        DirectoryError::Invalid(what) => {
-            Refusal::bad(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0003", what)
-        }
+        DirectoryError::Invalid(what) => Refusal::bad(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0003", what),
     }
 }
 

@@ -20,10 +20,10 @@ pub mod sign;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use poststelle_crypto::token::MacKey;
 use poststelle_hub::channel::{
     Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, SendOutcome,
 };
-use poststelle_crypto::token::MacKey;
 use poststelle_model::{Fault, Reason};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};

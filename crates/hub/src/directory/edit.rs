@@ -14,8 +14,7 @@ use poststelle_crypto::keys::TenantKey;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::people::Grant;
 use poststelle_model::{
-    AdministrationId, ChannelKind, DeskId, Event, MailboxId, PrincipalId, Subject, TenantId, Timestamp,
-    Who,
+    AdministrationId, ChannelKind, DeskId, Event, MailboxId, PrincipalId, Subject, TenantId, Timestamp, Who,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::accounts;
@@ -75,7 +74,14 @@ impl Hub {
     /// When the database does not answer.
     pub async fn edit(&self, who: &Who) -> Result<Edit<'_>, DirectoryError> {
         let tx = self.db.begin(Scope::System).await?;
-        Ok(Edit { hub: self, tx, who: who.clone(), news: Vec::new(), founded: HashMap::new(), ruled: BTreeSet::new() })
+        Ok(Edit {
+            hub: self,
+            tx,
+            who: who.clone(),
+            news: Vec::new(),
+            founded: HashMap::new(),
+            ruled: BTreeSet::new(),
+        })
     }
 
     /// The secret of a connector in clear; `None` when it has none.
@@ -534,8 +540,7 @@ impl Edit<'_> {
         }
         self.tx.enter(Scope::Tenant(c.tenant)).await?;
         tenants::change_connector(&mut self.tx, &row).await?;
-        let body =
-            json!({ "name": c.name, "config": config(c), "active": c.active, "new_secret": secret.is_some() });
+        let body = json!({ "name": c.name, "config": config(c), "active": c.active, "new_secret": secret.is_some() });
         self.prove(c.tenant, Subject::connector(c.id), Event::Changed, body);
         Ok(())
     }

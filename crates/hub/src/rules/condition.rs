@@ -159,7 +159,12 @@ fn text(value: &str) -> String {
 fn pattern(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '"' | '\'' | '/' | '%' | ',' | ':' | ';' | '<' | '>' | '=' | '!' | '@' | '_' | '`') {
+        if c.is_ascii_punctuation()
+            && !matches!(
+                c,
+                '"' | '\'' | '/' | '%' | ',' | ':' | ';' | '<' | '>' | '=' | '!' | '@' | '_' | '`'
+            )
+        {
             out.push('\\');
         }
         out.push(c);
@@ -219,8 +224,7 @@ impl Condition {
     #[must_use]
     pub fn read(source: &str) -> Option<Self> {
         for joined in [Joined::And, Joined::Or] {
-            let lines: Option<Vec<Line>> =
-                split(source, joined.sign()).into_iter().map(Line::read).collect();
+            let lines: Option<Vec<Line>> = split(source, joined.sign()).into_iter().map(Line::read).collect();
             if let Some(lines) = lines {
                 return Some(Self { joined, lines });
             }
@@ -269,8 +273,15 @@ mod tests {
     use super::*;
     use crate::routing::{AttachmentFacts, Facts, check, holds};
 
-    const NASTY: [&str; 7] =
-        ["Bauantrag", "a\"b\\c", "x && y || z", "1. (neu) [eilig]? $5^2 {3} a|b*c+", "Straße – 50 %", "#~&-.", "\\\"$"];
+    const NASTY: [&str; 7] = [
+        "Bauantrag",
+        "a\"b\\c",
+        "x && y || z",
+        "1. (neu) [eilig]? $5^2 {3} a|b*c+",
+        "Straße – 50 %",
+        "#~&-.",
+        "\\\"$",
+    ];
 
     #[test]
     fn what_is_written_is_read_back_and_compiles() {
@@ -292,7 +303,8 @@ mod tests {
         }
         let line = |key, value: &str| Line { comparison: comparison(key).unwrap(), value: value.to_owned() };
         for joined in [Joined::And, Joined::Or] {
-            let lines = vec![line("betreff-enthaelt", NASTY[2]), line("absender-ist", "a@b.de"), line("eilig", "")];
+            let lines =
+                vec![line("betreff-enthaelt", NASTY[2]), line("absender-ist", "a@b.de"), line("eilig", "")];
             let condition = Condition { joined, lines };
             assert_eq!(Condition::read(&condition.cel().unwrap()), Some(condition));
         }

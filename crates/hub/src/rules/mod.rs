@@ -209,7 +209,12 @@ fn place(said: &str) -> (String, String, String) {
 
 impl Hub {
     /// The tenant, and whether the asking principal administers it (or is there as the second person).
-    async fn ruled(&self, tx: &mut Tx, access: &Access, tenant: TenantId) -> Result<(Tenant, bool), ViewError> {
+    async fn ruled(
+        &self,
+        tx: &mut Tx,
+        access: &Access,
+        tenant: TenantId,
+    ) -> Result<(Tenant, bool), ViewError> {
         let administers = access.has(Role::TenantAdmin, tenant);
         let second = access.is_operator() && !tenant.is_system();
         if !administers && !(second && rules::set(tx, tenant).await?.two_persons) {
@@ -230,7 +235,8 @@ impl Hub {
         let releases = rules::releases(&mut tx, tenant, i64::MAX, HISTORY).await?;
         let rules = tenants::rules(&mut tx, tenant).await?;
         let places = places(&mut tx, tenant).await?;
-        let mut people: Vec<PrincipalId> = releases.iter().filter_map(|r| principal(&r.released_by)).collect();
+        let mut people: Vec<PrincipalId> =
+            releases.iter().filter_map(|r| principal(&r.released_by)).collect();
         people.extend(set.changed_by.into_iter().chain(set.proposed_by));
         let names = names(&mut tx, people).await?;
         tx.rollback().await?;
@@ -238,14 +244,27 @@ impl Hub {
         let differences = words::differences(&rules, draft, &places);
         let changed = rules.iter().filter_map(|rule| {
             // The oldest release that has it as it is.
-            let as_is = releases.iter().take_while(|r| words::find(&r.rules, rule.id).is_some_and(|o| words::same(o, rule)));
+            let as_is = releases
+                .iter()
+                .take_while(|r| words::find(&r.rules, rule.id).is_some_and(|o| words::same(o, rule)));
             let first = as_is.last()?;
             Some((rule.id, (who(&first.released_by, &names), first.released_at)))
         });
         let changed = changed.collect();
         let released = releases.first().map_or(0, |r| r.version);
         let principal = access.principal;
-        Ok(RulesView { tenant: row, administers, principal, set, released, rules, places, differences, names, changed })
+        Ok(RulesView {
+            tenant: row,
+            administers,
+            principal,
+            set,
+            released,
+            rules,
+            places,
+            differences,
+            names,
+            changed,
+        })
     }
 
     /// Every release, newest first.
@@ -268,7 +287,10 @@ impl Hub {
             let before = releases.get(i + 1).map(|b| b.rules.as_slice()).unwrap_or_default();
             ReleaseView {
                 by: who(&r.released_by, &names),
-                proposed_by: r.proposed_by.map(|p| who(&Who::Principal { id: p }.to_text(), &names)).unwrap_or_default(),
+                proposed_by: r
+                    .proposed_by
+                    .map(|p| who(&Who::Principal { id: p }.to_text(), &names))
+                    .unwrap_or_default(),
                 differences: words::differences(before, &r.rules, &places),
                 release: r.clone(),
             }
@@ -436,7 +458,11 @@ impl Hub {
         set.changed_by = Some(access.principal);
         set.changed_at = self.clock.now();
         set.version += 1;
-        edit.put_rule_set(&set, json!({ "draft": set.version, "act": "over", "release": number.to_string() })).await?;
+        edit.put_rule_set(
+            &set,
+            json!({ "draft": set.version, "act": "over", "release": number.to_string() }),
+        )
+        .await?;
         edit.commit().await?;
         Ok(number)
     }
@@ -476,7 +502,8 @@ impl Step {
 
 /// Can this rule be released?
 fn check(rule: &Rule, places: &Places) -> Result<(), RulesError> {
-    let wrong = |code| Err(RulesError::Refused(Reason::new(code, Fault::Sender).with("rule", rule.name.trim())));
+    let wrong =
+        |code| Err(RulesError::Refused(Reason::new(code, Fault::Sender).with("rule", rule.name.trim())));
     if !name_fits(&rule.name) {
         return refused("PST-RULE-0006");
     }
@@ -485,7 +512,9 @@ fn check(rule: &Rule, places: &Places) -> Result<(), RulesError> {
     }
     for action in &rule.actions {
         let there = match action {
-            Action::ToDesk { desk } | Action::CopyToDesk { desk } => places.desks.iter().any(|d| d.id == *desk),
+            Action::ToDesk { desk } | Action::CopyToDesk { desk } => {
+                places.desks.iter().any(|d| d.id == *desk)
+            }
             Action::ToConnector { connector } => places.connectors.iter().any(|c| c.id == *connector),
             Action::ToAddress { address } => address_fits(ChannelKind::Mail, address),
             Action::Priority | Action::ToClearing => true,
@@ -499,7 +528,10 @@ fn check(rule: &Rule, places: &Places) -> Result<(), RulesError> {
 }
 
 async fn places(tx: &mut Tx, tenant: TenantId) -> Result<Places, StoreError> {
-    Ok(Places { desks: tenants::desks(tx, tenant).await?, connectors: tenants::connectors(tx, tenant).await? })
+    Ok(Places {
+        desks: tenants::desks(tx, tenant).await?,
+        connectors: tenants::connectors(tx, tenant).await?,
+    })
 }
 
 async fn names(
@@ -535,7 +567,11 @@ mod tests {
         assert!(place.contains("Zeile 1") && place.contains("Stelle"), "{place}");
         assert!(said("msg.nope == 'x'").contains("nope"), "{}", said("msg.nope == 'x'"));
         assert!(said("msg.size").contains("wahr oder falsch"), "{}", said("msg.size"));
-        for bad in ["x".repeat(5000), "[1].all(a, [1].all(b, [1].all(c, true)))".to_owned(), "msg.attachments.map(a, a)".to_owned()] {
+        for bad in [
+            "x".repeat(5000),
+            "[1].all(a, [1].all(b, [1].all(c, true)))".to_owned(),
+            "msg.attachments.map(a, a)".to_owned(),
+        ] {
             assert!(said(&bad).ends_with('.'), "{}", said(&bad));
         }
     }

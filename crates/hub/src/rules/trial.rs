@@ -14,8 +14,8 @@ use super::words::Places;
 use super::{RulesError, condition, places};
 use crate::hub::Hub;
 use crate::process::facts;
-use crate::reading::Reading;
 use crate::readable;
+use crate::reading::Reading;
 use crate::routing::{self, Explanation, Facts, RuleSet, TEXT_CAP};
 use crate::view::ViewError;
 
@@ -162,7 +162,9 @@ impl Hub {
         let asked = rules.iter().filter(|r| r.active).map(|rule| {
             let asked = explanation.asked.iter().find(|a| a.rule == rule.id);
             let lines = condition::Condition::read(&rule.condition).map(|c| c.lines).unwrap_or_default();
-            let holds = |line: &condition::Line| line.cel().is_some_and(|cel| routing::holds(&cel, &facts) == Ok(true));
+            let holds = |line: &condition::Line| {
+                line.cel().is_some_and(|cel| routing::holds(&cel, &facts) == Ok(true))
+            };
             AskedLine {
                 rule: rule.name.clone(),
                 asked: asked.is_some(),
@@ -214,7 +216,11 @@ impl Hub {
                 break;
             }
             let by_rules = !old.iter().any(|t| matches!(t, Target::Receipt { .. }));
-            let tried = if by_rules { self.trial_facts(tenant, message.id, compiled.wants_text).await.ok() } else { None };
+            let tried = if by_rules {
+                self.trial_facts(tenant, message.id, compiled.wants_text).await.ok()
+            } else {
+                None
+            };
             let Some((_, facts)) = tried else {
                 out.aside += 1;
                 continue;

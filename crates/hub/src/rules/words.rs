@@ -20,7 +20,10 @@ pub struct Places {
 impl Places {
     fn desk(&self, id: poststelle_model::DeskId) -> String {
         let known = self.desks.iter().find(|d| d.id == id);
-        known.map_or_else(|| "Arbeitskorb, den es hier nicht mehr gibt".to_owned(), |d| format!("Arbeitskorb „{}“", d.name))
+        known.map_or_else(
+            || "Arbeitskorb, den es hier nicht mehr gibt".to_owned(),
+            |d| format!("Arbeitskorb „{}“", d.name),
+        )
     }
 
     /// A target in words.
@@ -95,7 +98,9 @@ pub fn differences(old: &[Rule], new: &[Rule], places: &Places) -> Vec<String> {
             Some(was) => out.extend(changes(was, rule, places)),
         }
     }
-    out.extend(old.iter().filter(|r| find(new, r.id).is_none()).map(|r| format!("Regel „{}“ entfällt.", r.name)));
+    out.extend(
+        old.iter().filter(|r| find(new, r.id).is_none()).map(|r| format!("Regel „{}“ entfällt.", r.name)),
+    );
     let kept = |of: &[Rule], other: &[Rule]| -> Vec<RuleId> {
         of.iter().map(|r| r.id).filter(|id| find(other, *id).is_some()).collect()
     };
@@ -125,7 +130,11 @@ fn changes(was: &Rule, is: &Rule, places: &Places) -> Vec<String> {
     if old != new {
         words.push(format!("Aktion bisher: {old}; neu: {new}"));
     }
-    if words.is_empty() { Vec::new() } else { vec![format!("Regel „{}“: {}.", was.name, words.join("; "))] }
+    if words.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("Regel „{}“: {}.", was.name, words.join("; "))]
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +147,12 @@ mod tests {
         let ids = SeededIds::new(5);
         let (tenant, desk) = (TenantId::new(&ids), DeskId::new(&ids));
         let places = Places {
-            desks: vec![Desk { id: desk, administration: None, name: "Bauamt".to_owned(), kind: "normal".to_owned() }],
+            desks: vec![Desk {
+                id: desk,
+                administration: None,
+                name: "Bauamt".to_owned(),
+                kind: "normal".to_owned(),
+            }],
             connectors: Vec::new(),
         };
         let rule = |name: &str| Rule {

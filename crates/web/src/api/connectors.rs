@@ -111,7 +111,12 @@ const fn yes() -> bool {
     true
 }
 
-async fn one(web: &Web, signed: &poststelle_hub::people::SignedIn, tenant: TenantId, id: ConnectorId) -> Result<Out, Refusal> {
+async fn one(
+    web: &Web,
+    signed: &poststelle_hub::people::SignedIn,
+    tenant: TenantId,
+    id: ConnectorId,
+) -> Result<Out, Refusal> {
     let (_, all) = web.hub().targets(&signed.access, tenant).await?;
     all.into_iter().find(|v| v.connector.id == id).map(out).ok_or_else(Refusal::not_found)
 }
@@ -205,5 +210,6 @@ pub(crate) async fn check(
     let id: ConnectorId = connector.parse().map_err(|_| Refusal::not_found())?;
     let found = web.hub().probe_target(&signed.access, tenant_id(&tenant)?, id).await?;
     let code = found.as_ref().map(|r| r.code.as_str().to_owned());
-    Ok(Json(Checked { works: found.is_none(), code, detail: found.as_ref().map(texts::sentence) }).into_response())
+    Ok(Json(Checked { works: found.is_none(), code, detail: found.as_ref().map(texts::sentence) })
+        .into_response())
 }

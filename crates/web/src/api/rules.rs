@@ -202,8 +202,12 @@ pub(crate) async fn test(
         }
         None => {
             let t = web.hub().try_rules_on_many(&signed.access, tenant, on.latest.unwrap_or(50)).await?;
-            let line =
-                |m: poststelle_hub::rules::Moved| Line { message: m.message.to_string(), went: m.old, would: m.new, rule: m.because };
+            let line = |m: poststelle_hub::rules::Moved| Line {
+                message: m.message.to_string(),
+                went: m.old,
+                would: m.new,
+                rule: m.because,
+            };
             Tried { tried: t.tried, same: t.same, messages: t.moved.into_iter().map(line).collect() }
         }
     };

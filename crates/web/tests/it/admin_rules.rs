@@ -82,7 +82,10 @@ async fn a_rule_is_drafted_tried_released_and_taken_back() {
     assert!(vera.see(&bed, &format!("/verwaltung/{}", bed.a.tenant)).await.text().contains(&base));
 
     // A draft changes nothing for mail.
-    done(&vera.post(&bed, &format!("{base}/neu"), &line(0, "Bauantr%C3%A4ge", "Bauantrag", bauamt)).await, "entwurf");
+    done(
+        &vera.post(&bed, &format!("{base}/neu"), &line(0, "Bauantr%C3%A4ge", "Bauantrag", bauamt)).await,
+        "entwurf",
+    );
     let page = vera.see(&bed, &base).await.text();
     assert!(page.contains("Er gilt noch nicht"), "{page}");
     let said = "Neue Regel „Bauanträge“: wenn Betreff enthält „Bauantrag“, dann in den Arbeitskorb „Bauamt“.";
@@ -93,7 +96,8 @@ async fn a_rule_is_drafted_tried_released_and_taken_back() {
 
     // Tried on the message that came, by its id and by the address of its page, and on the last ones.
     for named in [first.to_string(), format!("http://x/nachrichten/{}/{first}?von=a", bed.a.tenant)] {
-        let tried = vera.see(&bed, &format!("{base}/pruefen?nachricht={}", named.replace('?', "%3F"))).await.text();
+        let tried =
+            vera.see(&bed, &format!("{base}/pruefen?nachricht={}", named.replace('?', "%3F"))).await.text();
         let place = |id: &str| {
             let (_, rest) = tried.split_once(&format!("id=\"{id}\">")).unwrap();
             rest.split_once('<').unwrap().0.to_owned()
@@ -102,10 +106,18 @@ async fn a_rule_is_drafted_tried_released_and_taken_back() {
         assert!(tried.contains("trifft zu") && tried.contains("Betreff enthält „Bauantrag“: ja"), "{tried}");
     }
     let chain = bed.hub.message_view_unchecked(bed.a.tenant, first).await.unwrap().seen;
-    assert_eq!(chain.iter().map(|s| s.who.as_str()).collect::<Vec<_>>(), ["Vera Verwaltung"], "trying is reading");
+    assert_eq!(
+        chain.iter().map(|s| s.who.as_str()).collect::<Vec<_>>(),
+        ["Vera Verwaltung"],
+        "trying is reading"
+    );
     let other = bed.mail(&bed.a, &mail("Hundesteuer")).await;
     let many = vera.see(&bed, &format!("{base}/pruefen?anzahl=50")).await.text();
-    assert!(many.contains("<strong>2 von 3</strong>") && !many.contains(&format!("?nachricht={other}\">Hundesteuer</a></th>")), "{many}");
+    assert!(
+        many.contains("<strong>2 von 3</strong>")
+            && !many.contains(&format!("?nachricht={other}\">Hundesteuer</a></th>")),
+        "{many}"
+    );
 
     // Released, it holds.
     done(&vera.post(&bed, &base, "version=1&geltend=0&schritt=freigeben").await, "freigegeben");
@@ -123,7 +135,10 @@ async fn a_rule_is_drafted_tried_released_and_taken_back() {
     let fourth = bed.mail(&bed.a, &mail("Bauantrag Kirchplatz 1")).await;
     assert!(went(&bed, fourth).await[0].contains("Klärung"));
     let past = vera.see(&bed, &format!("{base}/verlauf")).await.text();
-    assert!(past.contains("Fassung 2 (gilt)") && past.contains("Regel „Bauanträge“: wird ausgeschaltet."), "{past}");
+    assert!(
+        past.contains("Fassung 2 (gilt)") && past.contains("Regel „Bauanträge“: wird ausgeschaltet."),
+        "{past}"
+    );
     assert!(past.contains(said), "{past}");
     done(&vera.post(&bed, &base, "version=4&fassung=1&schritt=zurueck").await, "zurueck");
     let page = vera.see(&bed, &base).await.text();
@@ -161,7 +176,11 @@ async fn where_two_are_needed_one_is_refused() {
     done(&vera.post(&bed, &base, "version=0&schritt=zu-zweit").await, "zu-zweit");
     done(&vera.post(&bed, &format!("{base}/neu"), &line(1, "Bau", "Bau", bauamt)).await, "entwurf");
     let alone = vera.post(&bed, &base, "version=2&geltend=0&schritt=freigeben").await;
-    assert!(alone.status == StatusCode::FORBIDDEN && alone.text().contains("nur zu zweit"), "{}", alone.text());
+    assert!(
+        alone.status == StatusCode::FORBIDDEN && alone.text().contains("nur zu zweit"),
+        "{}",
+        alone.text()
+    );
     done(&vera.post(&bed, &base, "version=2&schritt=vorlegen").await, "vorgelegt");
     let alone = vera.post(&bed, &base, "version=3&geltend=0&schritt=freigeben").await;
     assert_eq!(alone.status, StatusCode::FORBIDDEN);
@@ -176,9 +195,16 @@ async fn where_two_are_needed_one_is_refused() {
     // The operator finds it, sees rules and no more, and may be the second.
     assert!(operator.see(&bed, "/betrieb/regeln").await.text().contains(&base));
     let page = operator.see(&bed, &base).await.text();
-    assert!(page.contains("Anton Amtmann hat ihn zur Freigabe vorgelegt") && !page.contains("Neue Regel</span>"), "{page}");
+    assert!(
+        page.contains("Anton Amtmann hat ihn zur Freigabe vorgelegt") && !page.contains("Neue Regel</span>"),
+        "{page}"
+    );
     for path in ["/pruefen", "/neu"] {
-        assert_eq!(operator.see(&bed, &format!("{base}{path}")).await.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            operator.see(&bed, &format!("{base}{path}")).await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
     let changed = operator.post(&bed, &base, "version=5&schritt=verwerfen").await;
     assert_eq!(changed.status, StatusCode::FORBIDDEN);
@@ -203,7 +229,11 @@ async fn of_two_administrators_one_is_told() {
     assert!(late.status == StatusCode::CONFLICT && text.contains("Jemand anderes hat den Entwurf"), "{text}");
     assert!(text.contains("value=\"Hundesteuer\""), "what was typed is still there: {text}");
     let late = anton.post(&bed, &base, "version=0&schritt=verwerfen").await;
-    assert!(late.status == StatusCode::CONFLICT && late.text().contains("Neue Regel „Bau“"), "{}", late.text());
+    assert!(
+        late.status == StatusCode::CONFLICT && late.text().contains("Neue Regel „Bau“"),
+        "{}",
+        late.text()
+    );
     // Rules that came into force meanwhile (by the operator's file) are not run over either.
     bed.connector(&bed.a, "Ablage", "Ablage").await;
     let late = vera.post(&bed, &base, "version=1&geltend=0&schritt=freigeben").await;
@@ -220,7 +250,9 @@ async fn what_cannot_be_a_rule_gets_its_sentence() {
     let bauamt = desk(&bed, "Bauamt").await;
     let foreign = bed.hub.add_desk(bed.b.administration, "Fremd", &[bed.b.tenant], &who()).await.unwrap();
     let new = format!("/verwaltung/{}/regeln/neu", bed.a.tenant);
-    let form = |condition: &str, action: &str| format!("version=0&name=Probe&aktiv=ja&{condition}&{action}&schritt=speichern");
+    let form = |condition: &str, action: &str| {
+        format!("version=0&name=Probe&aktiv=ja&{condition}&{action}&schritt=speichern")
+    };
     let to_desk = format!("aktion=desk:{bauamt}");
     for (condition, action, said) in [
         ("art=cel&cel=msg.subject.contains(", to_desk.as_str(), "ist in Zeile 1, Stelle"),
@@ -234,18 +266,39 @@ async fn what_cannot_be_a_rule_gets_its_sentence() {
     ] {
         let answer = vera.post(&bed, &new, &form(condition, action)).await;
         let text = answer.text();
-        assert!(answer.status == StatusCode::UNPROCESSABLE_ENTITY && text.contains(said), "{condition}: {text}");
+        assert!(
+            answer.status == StatusCode::UNPROCESSABLE_ENTITY && text.contains(said),
+            "{condition}: {text}"
+        );
         assert!(text.contains("value=\"Probe\""), "{text}");
     }
     // More lines on request, without a script; nothing is kept by that.
-    let more = vera.post(&bed, &new, "version=0&name=Probe&art=zeilen&feld=eilig&wert=&zeilen=6&schritt=zeilen").await;
-    assert!(more.text().contains("id=\"feld-6\"") && more.text().contains("value=\"eilig\" selected"), "{}", more.text());
+    let more = vera
+        .post(&bed, &new, "version=0&name=Probe&art=zeilen&feld=eilig&wert=&zeilen=6&schritt=zeilen")
+        .await;
+    assert!(
+        more.text().contains("id=\"feld-6\"") && more.text().contains("value=\"eilig\" selected"),
+        "{}",
+        more.text()
+    );
     // A condition by hand stays as it is.
     let cel = "msg.urgent %26%26 (msg.automatic || msg.size > 5)";
-    done(&vera.post(&bed, &new, &form(&format!("art=cel&cel={cel}"), &format!("{to_desk}&aktion=priority"))).await, "entwurf");
+    done(
+        &vera
+            .post(&bed, &new, &form(&format!("art=cel&cel={cel}"), &format!("{to_desk}&aktion=priority")))
+            .await,
+        "entwurf",
+    );
     let page = vera.see(&bed, &format!("/verwaltung/{}/regeln", bed.a.tenant)).await.text();
     assert!(page.contains("CEL: msg.urgent &#38;&#38; (msg.automatic || msg.size &#62; 5)"), "{page}");
-    let href = page.split("/regeln/").find(|p| p.contains("\">Probe</a>")).unwrap().split('"').next().unwrap().to_owned();
+    let href = page
+        .split("/regeln/")
+        .find(|p| p.contains("\">Probe</a>"))
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
     let form = vera.see(&bed, &format!("/verwaltung/{}/regeln/{href}", bed.a.tenant)).await.text();
     assert!(form.contains("value=\"cel\" checked") && form.contains("value=\"priority\" checked"), "{form}");
 }
@@ -264,10 +317,14 @@ async fn others_see_and_do_nothing() {
         let answer = strange.post(&bed, &base, &format!("version=0&{step}")).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{step}");
         let form = format!("csrf={csrf}&version=0&{step}");
-        assert_eq!(bed.post(&base, "192.0.2.1", &[("cookie", &clerk)], &form).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(
+            bed.post(&base, "192.0.2.1", &[("cookie", &clerk)], &form).await.status,
+            StatusCode::NOT_FOUND
+        );
     }
     let vera = admin(&bed, &bed.a, "verwaltung", "Vera Verwaltung").await;
-    let forged = bed.post(&base, "192.0.2.1", &[("cookie", &vera.cookie)], "csrf=x&version=0&schritt=zu-zweit").await;
+    let forged =
+        bed.post(&base, "192.0.2.1", &[("cookie", &vera.cookie)], "csrf=x&version=0&schritt=zu-zweit").await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
 }
 
@@ -291,24 +348,34 @@ async fn a_program_does_the_same() {
     });
     let wanted = json!({ "version": 0, "rules": [rule] });
     let prepared = send("PUT", base.clone(), wanted.clone(), &token).await.json();
-    assert_eq!((&prepared["version"], &prepared["draft"][0]["name"]), (&json!(1), &json!("Bau")), "{prepared}");
+    assert_eq!(
+        (&prepared["version"], &prepared["draft"][0]["name"]),
+        (&json!(1), &json!("Bau")),
+        "{prepared}"
+    );
     let late = send("PUT", base.clone(), wanted, &token).await;
     assert_eq!((late.status, &late.json()["code"]), (StatusCode::CONFLICT, &json!("PST-RULE-0013")));
     let bad = json!({ "version": 1, "rules": [{ "name": "x", "condition": "msg.(", "actions": [{ "do": "priority" }] }] });
     let bad = send("PUT", base.clone(), bad, &token).await;
-    assert_eq!((bad.status, &bad.json()["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("PST-RULE-0002")));
+    assert_eq!(
+        (bad.status, &bad.json()["code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("PST-RULE-0002"))
+    );
     let tried = send("POST", format!("{base}/test"), json!({ "message": id }), &token).await.json();
     assert_eq!(tried["messages"][0]["would"], json!(["Arbeitskorb „Bauamt“"]), "{tried}");
     assert_eq!(tried["messages"][0]["rule"], "Bau");
     let many = send("POST", format!("{base}/test"), json!({ "latest": 10 }), &token).await.json();
     assert_eq!((&many["tried"], &many["same"]), (&json!(1), &json!(0)));
-    let released = send("POST", format!("{base}/release"), json!({ "version": 1, "released": 0 }), &token).await;
+    let released =
+        send("POST", format!("{base}/release"), json!({ "version": 1, "released": 0 }), &token).await;
     assert_eq!((released.status, &released.json()["released"]), (StatusCode::CREATED, &json!(1)));
-    let past = bed.get(&format!("{base}/history"), &[("authorization", &format!("Bearer {token}"))]).await.json();
+    let past =
+        bed.get(&format!("{base}/history"), &[("authorization", &format!("Bearer {token}"))]).await.json();
     assert_eq!(past["releases"][0]["released_by"], "Fachverfahren", "{past}");
     // A token that only reads mail, or of another tenant, gets nothing.
     for other in [&bed.a.reader, &bed.b.reader, &bed.a.intake] {
-        let answer = send("POST", format!("{base}/release"), json!({ "version": 2, "released": 1 }), other).await;
+        let answer =
+            send("POST", format!("{base}/release"), json!({ "version": 2, "released": 1 }), other).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
     }
 }

@@ -56,11 +56,17 @@ impl Desk<'_> {
 }
 
 async fn vera(bed: &Bed, internal: bool) -> Desk<'_> {
-    Desk { node: real(bed, internal).await, admin: admin(bed, &bed.a, "verwaltung", "Vera Verwaltung").await, bed }
+    Desk {
+        node: real(bed, internal).await,
+        admin: admin(bed, &bed.a, "verwaltung", "Vera Verwaltung").await,
+        bed,
+    }
 }
 
 fn webhook(url: &str, more: &str) -> String {
-    format!("version=1&art=webhook&name=Bauverfahren&adresse={url}&schnittstelle=http://hub.example/api/v1&wartezeit=5&aktiv=ja&{more}")
+    format!(
+        "version=1&art=webhook&name=Bauverfahren&adresse={url}&schnittstelle=http://hub.example/api/v1&wartezeit=5&aktiv=ja&{more}"
+    )
 }
 
 /// Where a saved form leads.
@@ -80,7 +86,11 @@ async fn a_webhook_is_set_up_and_really_tried() {
     // Without a secret, or with a short one, nothing is kept.
     for poor in ["intern=ja", "intern=ja&geheimnis=kurz"] {
         let answer = desk.post(&new, &webhook(&site.url(), poor)).await;
-        assert!(answer.status == StatusCode::UNPROCESSABLE_ENTITY && answer.text().contains("Geheimnis"), "{}", answer.text());
+        assert!(
+            answer.status == StatusCode::UNPROCESSABLE_ENTITY && answer.text().contains("Geheimnis"),
+            "{}",
+            answer.text()
+        );
     }
     let here = place(&desk.post(&new, &webhook(&site.url(), &format!("intern=ja&geheimnis={SECRET}"))).await);
     let check = format!("{here}/pruefen");
@@ -99,7 +109,11 @@ async fn a_webhook_is_set_up_and_really_tried() {
     assert!(secret.len() >= 32, "{secret}");
     assert!(!desk.see(&here).await.text().contains(&secret));
     let bad = desk.post(&check, "").await.text();
-    assert!(bad.contains("Die Prüfung ist gescheitert") && bad.contains("erkennt die Poststelle nicht an (HTTP 401)"), "{bad}");
+    assert!(
+        bad.contains("Die Prüfung ist gescheitert")
+            && bad.contains("erkennt die Poststelle nicht an (HTTP 401)"),
+        "{bad}"
+    );
     let knows = WebhookSite::start(secret.as_bytes()).await.unwrap();
     desk.post(&here, &webhook(&knows.url(), "intern=ja").replace("version=1", "version=2")).await;
     assert!(desk.post(&check, "").await.text().contains("Die Prüfung ist gelungen"));
@@ -109,13 +123,18 @@ async fn a_webhook_is_set_up_and_really_tried() {
     // Switched off and seen in the list; somebody who was slower is told.
     assert_eq!(place(&desk.post(&here, "version=3&schritt=aus").await), here);
     let slow = desk.post(&here, "version=3&schritt=an").await;
-    assert!(slow.status == StatusCode::CONFLICT && slow.text().contains("Jemand anderes hat dieses Ziel"), "{}", slow.text());
+    assert!(
+        slow.status == StatusCode::CONFLICT && slow.text().contains("Jemand anderes hat dieses Ziel"),
+        "{}",
+        slow.text()
+    );
     let list = desk.see(&desk.base()).await.text();
     assert!(list.contains("Bauverfahren") && list.contains("ausgeschaltet"), "{list}");
     // Everything in her name, no secret anywhere.
     let id = here.rsplit('/').next().unwrap();
     let mut tx = bed.hub.db().read(Scope::Tenant(bed.a.tenant)).await.unwrap();
-    let chain = evidence::chain(&mut tx, bed.a.tenant, &Subject::connector(id.parse().unwrap())).await.unwrap();
+    let chain =
+        evidence::chain(&mut tx, bed.a.tenant, &Subject::connector(id.parse().unwrap())).await.unwrap();
     assert_eq!(chain.len(), 4, "{chain:#?}");
     for entry in &chain {
         assert_eq!(entry.who, format!("principal:{}", desk.admin.id));
@@ -129,12 +148,19 @@ async fn nobody_reaches_into_the_house_or_its_disk() {
     let desk = vera(&bed, false).await;
     let new = format!("{}/neu", desk.base());
     let site = WebhookSite::start(SECRET.as_bytes()).await.unwrap();
-    for url in [site.url(), "https://127.0.0.1/x".to_owned(), "https://[::1]/".to_owned(), "https://169.254.169.254/".to_owned()] {
+    for url in [
+        site.url(),
+        "https://127.0.0.1/x".to_owned(),
+        "https://[::1]/".to_owned(),
+        "https://169.254.169.254/".to_owned(),
+    ] {
         let answer = desk.post(&new, &webhook(&url, &format!("intern=ja&geheimnis={SECRET}"))).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{url}: {}", answer.text());
     }
     // A name is looked up when it is called: the guard stands there too.
-    let here = place(&desk.post(&new, &webhook("https://localhost:1/", &format!("intern=ja&geheimnis={SECRET}"))).await);
+    let here = place(
+        &desk.post(&new, &webhook("https://localhost:1/", &format!("intern=ja&geheimnis={SECRET}"))).await,
+    );
     let tried = desk.post(&format!("{here}/pruefen"), "").await.text();
     assert!(tried.contains("liegt im internen Netz"), "{tried}");
     assert_eq!(site.requests(), 0);
@@ -150,20 +176,31 @@ async fn nobody_reaches_into_the_house_or_its_disk() {
         (root.join("fehlt").display().to_string(), "nicht vorhanden"),
     ] {
         let answer = desk.post(&new, &folder(&path)).await;
-        assert!(answer.status == StatusCode::UNPROCESSABLE_ENTITY && answer.text().contains(said), "{path}: {}", answer.text());
+        assert!(
+            answer.status == StatusCode::UNPROCESSABLE_ENTITY && answer.text().contains(said),
+            "{path}: {}",
+            answer.text()
+        );
     }
     let good = root.join("bauamt");
     let here = place(&desk.post(&new, &folder(&good.display().to_string())).await);
     let tried = desk.post(&format!("{here}/pruefen"), "").await.text();
     assert!(tried.contains("Probe anlegen und wieder entfernen"), "{tried}");
-    let visible = std::fs::read_dir(&good).unwrap().flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
+    let visible = std::fs::read_dir(&good)
+        .unwrap()
+        .flatten()
+        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
     assert_eq!(visible.count(), 0, "the probe left nothing");
     std::fs::remove_dir_all(&good).unwrap();
     let tried = desk.post(&format!("{here}/pruefen"), "").await.text();
     assert!(tried.contains("nicht vorhanden") && tried.contains("Handeln muss"), "{tried}");
     // Without a release by the operator nobody names folders at all.
     let open: Vec<Arc<dyn Channel>> = vec![Arc::new(HotFolder::new())];
-    let open = Desk { node: bed.node_with(open).await, admin: admin(&bed, &bed.a, "zweite", "Zita Zweite").await, bed: &bed };
+    let open = Desk {
+        node: bed.node_with(open).await,
+        admin: admin(&bed, &bed.a, "zweite", "Zita Zweite").await,
+        bed: &bed,
+    };
     let answer = open.post(&new, &folder("/tmp")).await;
     assert!(answer.text().contains("noch kein Verzeichnis freigegeben"), "{}", answer.text());
 }
@@ -176,11 +213,14 @@ async fn a_program_sets_up_and_tries() {
     let token = service(&bed.hub, bed.a.tenant, "einrichter", Role::TenantAdmin).await;
     let base = format!("/api/v1/tenants/{}/connectors", bed.a.tenant);
     let send = async |method: &str, path: &str, body: Value, token: &str| {
-        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
-        let request = request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
+        let request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        let request =
+            request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
         ask(&node.router, request).await
     };
-    let config = json!({ "url": site.url(), "part_base_url": "http://hub.example/api/v1", "allow_private": true });
+    let config =
+        json!({ "url": site.url(), "part_base_url": "http://hub.example/api/v1", "allow_private": true });
     let new = json!({ "kind": "webhook", "name": "Bau", "config": config, "secret": SECRET });
     let made = send("POST", &base, new.clone(), &token).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
@@ -193,7 +233,12 @@ async fn a_program_sets_up_and_tries() {
     assert_eq!((&checked["works"], &checked["code"]), (&json!(false), &json!("PST-WEBHOOK-3003")));
     let off = json!({ "version": 1, "active": false });
     let changed = send("PUT", &format!("{base}/{id}"), off.clone(), &token).await;
-    assert_eq!((changed.status, &changed.json()["active"]), (StatusCode::OK, &json!(false)), "{}", changed.text());
+    assert_eq!(
+        (changed.status, &changed.json()["active"]),
+        (StatusCode::OK, &json!(false)),
+        "{}",
+        changed.text()
+    );
     let late = send("PUT", &format!("{base}/{id}"), off, &token).await;
     assert_eq!((late.status, &late.json()["code"]), (StatusCode::CONFLICT, &json!("PST-CONNECTOR-0003")));
     // The secret stayed what it was.

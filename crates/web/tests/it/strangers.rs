@@ -166,7 +166,9 @@ impl World {
         Some(match path {
             "/verwaltung/{tenant}/regeln" => "schritt=verwerfen&geltend=1",
             "/verwaltung/{tenant}/regeln/{rule}" => "name=Zebraregel&art=cel&cel=true&aktion=clearing",
-            "/verwaltung/{tenant}/ziele/{connector}" => "name=Zebraziel&adresse=https://zebra.example/&aktiv=ja",
+            "/verwaltung/{tenant}/ziele/{connector}" => {
+                "name=Zebraziel&adresse=https://zebra.example/&aktiv=ja"
+            }
             _ => return None,
         })
     }
@@ -182,7 +184,8 @@ impl World {
             Some("rules/release") => return vec![version(3), "\"released\":1".to_owned()],
             Some("rules/test") => return vec!["\"latest\":5".to_owned()],
             Some("connectors") => {
-                let whole = "\"kind\":\"webhook\",\"name\":\"Zebra\",\"config\":{},\"secret\":\"0123456789abcdef\"";
+                let whole =
+                    "\"kind\":\"webhook\",\"name\":\"Zebra\",\"config\":{},\"secret\":\"0123456789abcdef\"";
                 return vec![whole.to_owned()];
             }
             Some("connectors/{connector}") => return vec![version(2), "\"active\":true".to_owned()],
@@ -321,7 +324,11 @@ impl World {
             ("Connector", [own_connector.to_string(), connector.to_string(), nobodys(connector)]),
             (
                 "Action",
-                [format!("desk:{}", own_item.desk), format!("desk:{desk}"), format!("desk:{}", nobodys(desk))],
+                [
+                    format!("desk:{}", own_item.desk),
+                    format!("desk:{desk}"),
+                    format!("desk:{}", nobodys(desk)),
+                ],
             ),
             ("Draft", [own_draft.to_string(), draft.to_string(), nobodys(draft)]),
             ("DraftPart", [own_part.to_string(), part.to_string(), nobodys(part)]),

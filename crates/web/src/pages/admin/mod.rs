@@ -27,8 +27,16 @@ pub(crate) const MENU: &str = "/verwaltung";
 
 /// Parts of the administration that are there: path below the tenant, name, what is done there.
 const SECTIONS: &[(&str, &str, &str)] = &[
-    ("regeln", "Regeln", "Welche Post in welchen Arbeitskorb oder an welches Ziel geht; ändern, prüfen, freigeben."),
-    ("ziele", "Ziele", "Fachverfahren und Ordner, an die Nachrichten übergeben werden; einrichten und prüfen."),
+    (
+        "regeln",
+        "Regeln",
+        "Welche Post in welchen Arbeitskorb oder an welches Ziel geht; ändern, prüfen, freigeben.",
+    ),
+    (
+        "ziele",
+        "Ziele",
+        "Fachverfahren und Ordner, an die Nachrichten übergeben werden; einrichten und prüfen.",
+    ),
 ];
 
 /// The tenant an address names, for who administers it; for everybody else it is not there.

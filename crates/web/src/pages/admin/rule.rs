@@ -88,7 +88,12 @@ impl Typed {
             active: rule.active,
             by_hand: read.is_none(),
             any: read.as_ref().is_some_and(|c| c.joined == Joined::Or),
-            lines: read.map(|c| c.lines).unwrap_or_default().into_iter().map(|l| (l.comparison.key.to_owned(), l.value)).collect(),
+            lines: read
+                .map(|c| c.lines)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|l| (l.comparison.key.to_owned(), l.value))
+                .collect(),
             cel: rule.condition.clone(),
             actions,
             addresses: addresses.join(", "),

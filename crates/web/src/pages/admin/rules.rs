@@ -191,7 +191,9 @@ pub(crate) async fn act(
     };
     match web.hub().prepare_rules(access, tenant, seen, step).await {
         // Who is no longer the second person sees nothing here any more.
-        Ok(_) if said == "allein" && access.is_operator() => Ok(Redirect::to("/betrieb/regeln").into_response()),
+        Ok(_) if said == "allein" && access.is_operator() => {
+            Ok(Redirect::to("/betrieb/regeln").into_response())
+        }
         Ok(_) => Ok(to(tenant, said)),
         Err(error) => refused(&web, &person, tenant, error.into()).await,
     }

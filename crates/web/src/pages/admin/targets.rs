@@ -243,7 +243,8 @@ fn form(
     let list = format!("{MENU}/{tenant}/ziele");
     let error = beside.refused.as_ref().map(Refusal::sentence).unwrap_or_default();
     let what = if known.id.is_some() { typed.name.as_str() } else { "Neues Ziel" };
-    let title = format!("{}{} – Ziele", if error.is_empty() { "" } else { "Fehler – " }, text::line(what, 80));
+    let title =
+        format!("{}{} – Ziele", if error.is_empty() { "" } else { "Fehler – " }, text::line(what, 80));
     let template = TargetPage {
         frame: Frame::new(title, MENU, Some(person)),
         csrf: person.signed.csrf.clone(),
@@ -401,6 +402,8 @@ pub(crate) fn good(kind: &str) -> &'static str {
         "webhook" => {
             "Das Fachverfahren hat eine unterschriebene Probe angenommen. Adresse, Verbindung und Geheimnis stimmen."
         }
-        _ => "Die Poststelle konnte im Ordner eine Probe anlegen und wieder entfernen. Übergaben sind möglich.",
+        _ => {
+            "Die Poststelle konnte im Ordner eine Probe anlegen und wieder entfernen. Übergaben sind möglich."
+        }
     }
 }

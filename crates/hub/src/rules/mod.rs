@@ -380,6 +380,7 @@ impl Hub {
                 say("release", release.to_string());
             }
             Step::Propose if !had_draft => return refused("PST-RULE-0010"),
+            Step::Discard if !had_draft => return Ok(seen),
             Step::Propose => {
                 set.proposed_by = Some(access.principal);
                 keeps_proposal = true;

@@ -155,22 +155,23 @@ impl World {
         match path {
             "/entwuerfe/{tenant}/{draft}" => self.draft_version,
             "/entwuerfe/{tenant}/{draft}/loeschen" => self.draft_version + 2,
-            "/verwaltung/{tenant}/regeln" => 0,
-            "/verwaltung/{tenant}/regeln/{rule}" | "/verwaltung/{tenant}/ziele/{connector}" => 1,
+            "/verwaltung/{tenant}/regeln/{rule}" => 0,
+            "/verwaltung/{tenant}/regeln" | "/verwaltung/{tenant}/ziele/{connector}" => 1,
             _ => self.version,
         }
     }
 
-    /// What a form says beside the places.
-    pub fn fields_for(&self, path: &str) -> Option<&'static str> {
-        Some(match path {
-            "/verwaltung/{tenant}/regeln" => "schritt=verwerfen&geltend=1",
-            "/verwaltung/{tenant}/regeln/{rule}" => "name=Zebraregel&art=cel&cel=true&aktion=clearing",
-            "/verwaltung/{tenant}/ziele/{connector}" => {
-                "name=Zebraziel&adresse=https://zebra.example/&aktiv=ja"
+    /// What a form says after the places.
+    pub fn fields_for(&self, path: &str) -> Option<String> {
+        let fields = match path {
+            "/verwaltung/{tenant}/regeln" => {
+                return Some(format!("schritt=aus&regel={}", self.value(Kind::Rule, 1)));
             }
+            "/verwaltung/{tenant}/regeln/{rule}" => "name=Nachtregel&art=cel&cel=true&aktion=clearing",
+            "/verwaltung/{tenant}/ziele/{connector}" => "name=Ablage&adresse=https://fach.example/&aktiv=ja",
             _ => return None,
-        })
+        };
+        Some(fields.to_owned())
     }
 
     /// What a JSON body says beside the places.

@@ -101,12 +101,6 @@ const CASES: &[Case] = &[
     case("get", "/verwaltung"),
     case("get", "/verwaltung/{tenant}"),
     // In the order in which the owner does it: each step makes a new version.
-    case("get", "/verwaltung/{tenant}/regeln"),
-    Case {
-        takes: &[(At::Form("regel"), Kind::Rule)],
-        body: "form",
-        ..case("post", "/verwaltung/{tenant}/regeln")
-    },
     Case {
         takes: &[(At::Query("nachricht"), Kind::Message)],
         ..case("get", "/verwaltung/{tenant}/regeln/pruefen")
@@ -117,6 +111,12 @@ const CASES: &[Case] = &[
         takes: &[(At::Form("aktion"), Kind::Action)],
         body: "form",
         ..case("post", "/verwaltung/{tenant}/regeln/{rule}")
+    },
+    case("get", "/verwaltung/{tenant}/regeln"),
+    Case {
+        takes: &[(At::Form("regel"), Kind::Rule)],
+        body: "form",
+        ..case("post", "/verwaltung/{tenant}/regeln")
     },
     case("get", "/verwaltung/{tenant}/ziele"),
     case("get", "/verwaltung/{tenant}/ziele/{connector}"),
@@ -251,7 +251,6 @@ impl World {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
             false => form.push(format!("version={version}&text=Vermerk")),
         }
-        form.extend(self.fields_for(case.path).map(str::to_owned));
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
         }
@@ -266,6 +265,7 @@ impl World {
                 At::Json(name) => members.push(format!("\"{name}\":\"{value}\"")),
             }
         }
+        form.extend(self.fields_for(case.path));
         for name in parameters(case.path) {
             path = path.replace(&format!("{{{name}}}"), fixed);
         }

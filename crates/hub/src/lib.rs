@@ -38,6 +38,7 @@ pub mod search;
 pub mod status;
 pub mod targets;
 pub mod texts;
+pub mod told;
 pub mod trace;
 pub mod view;
 pub mod watch;

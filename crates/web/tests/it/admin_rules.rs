@@ -154,6 +154,14 @@ async fn a_rule_is_drafted_tried_released_and_taken_back() {
     let past = vera.see(&bed, &format!("{base}/verlauf")).await.text();
     assert!(past.contains("Fassung 4 (gilt)") && past.contains("Regel „Bauanträge“ entfällt."), "{past}");
 
+    for said in [
+        "Regel „Bauanträge“ im Entwurf geschrieben.",
+        "Fassung 1 als Entwurf übernommen.",
+        "Fassung 4 freigegeben.",
+    ] {
+        assert!(past.contains(&format!("Vera Verwaltung: {said}")), "{said}: {past}");
+    }
+
     // All of it is evidence in her name.
     let mut tx = bed.hub.db().read(Scope::Tenant(bed.a.tenant)).await.unwrap();
     let chain = evidence::chain(&mut tx, bed.a.tenant, &Subject::rules(bed.a.tenant)).await.unwrap();

@@ -130,6 +130,15 @@ async fn a_webhook_is_set_up_and_really_tried() {
     );
     let list = desk.see(&desk.base()).await.text();
     assert!(list.contains("Bauverfahren") && list.contains("ausgeschaltet"), "{list}");
+    let page = desk.see(&here).await.text();
+    for said in [
+        "Ziel „Bauverfahren“ angelegt.",
+        "Neues Geheimnis hinterlegt.",
+        "Einstellungen geändert.",
+        "Ausgeschaltet.",
+    ] {
+        assert!(page.contains(&format!("Vera Verwaltung: {said}")), "{said}: {page}");
+    }
     // Everything in her name, no secret anywhere.
     let id = here.rsplit('/').next().unwrap();
     let mut tx = bed.hub.db().read(Scope::Tenant(bed.a.tenant)).await.unwrap();

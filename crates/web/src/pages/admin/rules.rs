@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_hub::rules::{RulesView, Step, condition};
+use poststelle_hub::told::Told;
 use poststelle_model::{Rule, RuleId, TenantId};
 use serde::Deserialize;
 
@@ -239,6 +240,7 @@ struct HistoryPage {
     administers: bool,
     version: i64,
     releases: Vec<Past>,
+    told: Vec<Told>,
 }
 
 /// `GET /verwaltung/{tenant}/regeln/verlauf`.
@@ -251,6 +253,7 @@ pub(crate) async fn history(
     let access = &person.signed.access;
     let view = web.hub().rules_view(access, id).await?;
     let (tenant, releases) = web.hub().rule_history(access, id).await?;
+    let told = if view.administers { web.hub().rules_told(access, id).await? } else { Vec::new() };
     let template = HistoryPage {
         frame: Frame::new(format!("Verlauf der Regeln – {}", tenant.name), MENU, Some(&person)),
         csrf: person.signed.csrf.clone(),
@@ -258,6 +261,7 @@ pub(crate) async fn history(
         tenant: tenant.name,
         administers: view.administers,
         version: view.set.version,
+        told,
         releases: releases
             .into_iter()
             .map(|r| Past {

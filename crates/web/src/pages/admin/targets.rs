@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_crypto::token::Token;
 use poststelle_hub::targets::{TargetText, TargetView};
 use poststelle_hub::texts;
+use poststelle_hub::told::Told;
 use poststelle_model::{ConnectorId, TenantId, Timestamp};
 use poststelle_store::StoreError;
 use serde::Deserialize;
@@ -170,6 +171,7 @@ struct TargetPage {
     secret: String,
     typed: Typed,
     tried: Tried,
+    told: Vec<Told>,
 }
 
 impl Typed {
@@ -225,11 +227,13 @@ struct Beside {
     refused: Option<Refusal>,
 }
 
-/// A connector as the form has it: id (`None` = new), version, whether it has a secret.
+/// A connector as the form has it: id (`None` = new), version, whether it has a secret, what was done to it.
+#[derive(Default)]
 struct Known {
     id: Option<ConnectorId>,
     version: i64,
     has_secret: bool,
+    told: Vec<Told>,
 }
 
 fn form(
@@ -260,6 +264,7 @@ fn form(
         secret: beside.secret,
         typed,
         tried: beside.tried,
+        told: known.told.clone(),
     };
     page(beside.refused.map_or(StatusCode::OK, |r| r.status), &template)
 }
@@ -274,7 +279,8 @@ async fn known(
     let c = web.hub().target(&person.signed.access, tenant, id).await?;
     let config: Value = serde_json::from_str(&c.config).unwrap_or_default();
     let typed = Typed::of(&c.name, &c.kind, &config, c.active);
-    Ok((Known { id: Some(id), version: c.version, has_secret: !c.wrapped_secret.is_empty() }, typed))
+    let told = web.hub().target_told(&person.signed.access, tenant, id).await?;
+    Ok((Known { id: Some(id), version: c.version, has_secret: !c.wrapped_secret.is_empty(), told }, typed))
 }
 
 /// The address under which far sides fetch parts, as this page was reached.
@@ -303,7 +309,7 @@ pub(crate) async fn show(
             active: true,
             ..Typed::default()
         };
-        (Known { id: None, version: 0, has_secret: false }, typed)
+        (Known::default(), typed)
     } else {
         known(&web, &person, row.id, &connector).await?
     };
@@ -322,7 +328,7 @@ pub(crate) async fn save(
     let row = administered(&web, &person.signed, &tenant).await?;
     let (now, old) = if connector == "neu" {
         let typed = Typed { kind: fields.one("art").to_owned(), ..Typed::default() };
-        (Known { id: None, version: 0, has_secret: false }, typed)
+        (Known::default(), typed)
     } else {
         known(&web, &person, row.id, &connector).await?
     };

@@ -221,9 +221,14 @@ pub trait Channel: Send + Sync {
     async fn check(&self, cx: &Cx, config: &serde_json::Value) -> Result<(), ChannelError>;
 
     /// May a tenant write these settings itself? Asked before they are kept: are they readable, and do they stay
-    /// within what the operator allows? `secret` is a new one, if there is one.
-    async fn admits(&self, config: &serde_json::Value, secret: Option<&[u8]>) -> Result<(), ChannelError> {
-        let _ = (config, secret);
+    /// within what the operator allows this tenant (named by its short name)? `secret` is a new one, if there is one.
+    async fn admits(
+        &self,
+        tenant_slug: &str,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        let _ = (tenant_slug, config, secret);
         Ok(())
     }
 

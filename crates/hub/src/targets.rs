@@ -122,7 +122,7 @@ impl Hub {
             for (_, state, count, at) in standing.iter().filter(|(t, ..)| *t == target) {
                 match DeliveryState::parse(state) {
                     Some(DeliveryState::Accepted | DeliveryState::Confirmed) => {
-                        view.last = view.last.max(*at)
+                        view.last = view.last.max(*at);
                     }
                     Some(DeliveryState::Parked) => view.parked += count,
                     Some(state) if state.is_open() => view.waiting += count,
@@ -145,7 +145,7 @@ impl Hub {
         text: &TargetText,
     ) -> Result<ConnectorId, TargetsError> {
         administers(access, tenant)?;
-        self.admit(text).await?;
+        self.admit(tenant, text).await?;
         if text.kind == "webhook" && text.secret.is_none() {
             return refused("PST-CONNECTOR-0005");
         }
@@ -187,7 +187,7 @@ impl Hub {
                 return refused("PST-CONNECTOR-0001");
             }
         } else {
-            self.admit(&text).await?;
+            self.admit(tenant, &text).await?;
         }
         let config = if same { old.config.clone() } else { config };
         let new = Connector {
@@ -248,13 +248,14 @@ impl Hub {
         }
     }
 
-    async fn admit(&self, text: &TargetText) -> Result<(), TargetsError> {
+    async fn admit(&self, tenant: TenantId, text: &TargetText) -> Result<(), TargetsError> {
         if !name_fits(&text.name) {
             return refused("PST-CONNECTOR-0001");
         }
         let channel = self.kind(&text.kind)?;
+        let slug = self.tenant(tenant).await?.slug.clone();
         channel
-            .admits(&text.config, text.secret.as_deref())
+            .admits(&slug, &text.config, text.secret.as_deref())
             .await
             .map_err(|error| TargetsError::Refused(error.reason))
     }

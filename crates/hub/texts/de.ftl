@@ -55,6 +55,7 @@ PST-HOTFOLDER-1004 = Der Übergabeordner { $path } liegt außerhalb der freigege
 PST-HOTFOLDER-1005 = Im Übergabeordner { $path } ist der Arbeitsordner „.poststelle“ unbrauchbar (Datei oder Verweis statt Ordner). Der Betrieb muss ihn prüfen; er gehört allein der Poststelle.
 PST-HOTFOLDER-1006 = Das Dateisystem des Übergabeordners { $path } kennt keine harten Verknüpfungen; eine genau einmalige Übergabe ist dort nicht möglich. Der Betrieb muss den Ordner auf ein anderes Dateisystem legen.
 PST-HOTFOLDER-1007 = Für Übergabeordner ist auf dieser Poststelle noch kein Verzeichnis freigegeben; { $path } wurde nicht eingetragen. Der Betrieb muss die Verzeichnisse freigeben (connect.hot_folder_roots).
+PST-HOTFOLDER-1008 = Der Übergabeordner { $path } wurde nicht eingetragen: Ordner dieses Mandanten liegen unterhalb von { $allowed }. Die Administration des Mandanten muss einen Ordner dort eintragen; anlegen kann ihn der Betrieb.
 PST-HOTFOLDER-2001 = Auf dem Datenträger des Übergabeordners { $path } ist kein Platz mehr. Der Betrieb muss Platz schaffen; danach geht es von selbst weiter.
 PST-HOTFOLDER-2002 = Der Übergabeordner { $path } ist nur lesbar eingebunden. Der Betrieb muss ihn beschreibbar machen; danach geht es von selbst weiter.
 PST-HOTFOLDER-2003 = Die Poststelle darf im Übergabeordner { $path } nicht schreiben. Der Betrieb muss ihr das Schreibrecht geben; danach geht es von selbst weiter.

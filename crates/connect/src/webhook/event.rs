@@ -7,6 +7,7 @@
 //! Does not: carry octets of the message, or a key to fetch them: the far side uses its own account.
 
 use poststelle_hub::channel::{ChannelError, IdempotencyKey, Outgoing};
+use poststelle_model::TenantId;
 use serde::Serialize;
 
 use crate::sheet::{PartRow, Sheet};
@@ -71,7 +72,7 @@ pub(crate) async fn body(out: &Outgoing, key: &IdempotencyKey, base: &str) -> Re
 }
 
 /// The body of a probe.
-pub(crate) fn probe(id: &str, tenant: poststelle_model::TenantId, base: &str, time: String) -> Vec<u8> {
+pub(crate) fn probe(id: &str, tenant: TenantId, base: &str, time: &str) -> Vec<u8> {
     let event = serde_json::json!({
         "specversion": "1.0",
         "type": PROBE,

@@ -200,7 +200,12 @@ impl Channel for Webhook {
         }
     }
 
-    async fn admits(&self, config: &serde_json::Value, secret: Option<&[u8]>) -> Result<(), ChannelError> {
+    async fn admits(
+        &self,
+        _: &str,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
         self.target(config)?;
         secret.map_or(Ok(()), |secret| usable(Some(secret)).map(|_| ()))
     }
@@ -214,7 +219,7 @@ impl Channel for Webhook {
     ) -> Result<(), ChannelError> {
         let target = self.target(config)?;
         let id = format!("probe-{}", cx.ids.next());
-        let body = event::probe(&id, cx.tenant, &target.base, cx.clock.now().rfc3339());
+        let body = event::probe(&id, cx.tenant, &target.base, &cx.clock.now().rfc3339());
         match self.post(cx, &target, secret, &id, body, 1).await? {
             SendOutcome::Accepted { .. } => Ok(()),
             SendOutcome::Rejected { reason, .. } => Err(ChannelError::never(reason)),

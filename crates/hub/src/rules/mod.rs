@@ -217,7 +217,7 @@ impl Hub {
     ) -> Result<(Tenant, bool), ViewError> {
         let administers = access.has(Role::TenantAdmin, tenant);
         let second = access.is_operator() && !tenant.is_system();
-        if !administers && !(second && rules::set(tx, tenant).await?.two_persons) {
+        if !(administers || second && rules::set(tx, tenant).await?.two_persons) {
             return Err(ViewError::NotFound);
         }
         let row = tenants::get(tx, tenant).await?.ok_or(ViewError::NotFound)?;

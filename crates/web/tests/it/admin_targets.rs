@@ -21,7 +21,9 @@ const SECRET: &str = "ein-geheimes-Geheimnis";
 /// A node with real ways of handing over; folders below `uebergabe`.
 async fn real(bed: &Bed, internal: bool) -> Node {
     let root = bed.dir.path().join("uebergabe");
-    std::fs::create_dir_all(root.join("bauamt")).unwrap();
+    for folder in ["adorf/bauamt", "bestadt"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
     let options = Options { permit_private: internal, ..Options::default() };
     let channels: Vec<Arc<dyn Channel>> =
         vec![Arc::new(HotFolder::within(vec![root])), Arc::new(Webhook::new(&options).unwrap())];
@@ -176,13 +178,19 @@ async fn nobody_reaches_into_the_house_or_its_disk() {
 
     let root = bed.dir.path().join("uebergabe");
     let folder = |path: &str| format!("version=1&art=hot_folder&name=Ablage&aktiv=ja&pfad={path}");
-    std::os::unix::fs::symlink(bed.dir.path(), root.join("hinaus")).unwrap();
+    std::os::unix::fs::symlink(bed.dir.path(), root.join("adorf/hinaus")).unwrap();
     for (path, said) in [
-        ("/etc".to_owned(), "außerhalb der freigegebenen Verzeichnisse"),
-        (root.join("hinaus/blobs").display().to_string(), "außerhalb der freigegebenen Verzeichnisse"),
+        ("/etc".to_owned(), "Ordner dieses Mandanten liegen unterhalb von"),
+        (
+            root.join("adorf/hinaus/blobs").display().to_string(),
+            "Ordner dieses Mandanten liegen unterhalb von",
+        ),
+        // Nor into the folders of others, or the root itself.
+        (root.join("bestadt").display().to_string(), "Ordner dieses Mandanten liegen unterhalb von"),
+        (root.display().to_string(), "Ordner dieses Mandanten liegen unterhalb von"),
         (format!("{}/../blobs", root.display()), ".."),
         ("bauamt".to_owned(), "is not absolute"),
-        (root.join("fehlt").display().to_string(), "nicht vorhanden"),
+        (root.join("adorf/fehlt").display().to_string(), "nicht vorhanden"),
     ] {
         let answer = desk.post(&new, &folder(&path)).await;
         assert!(
@@ -191,7 +199,7 @@ async fn nobody_reaches_into_the_house_or_its_disk() {
             answer.text()
         );
     }
-    let good = root.join("bauamt");
+    let good = root.join("adorf/bauamt");
     let here = place(&desk.post(&new, &folder(&good.display().to_string())).await);
     let tried = desk.post(&format!("{here}/pruefen"), "").await.text();
     assert!(tried.contains("Probe anlegen und wieder entfernen"), "{tried}");

@@ -220,6 +220,29 @@ pub trait Channel: Send + Sync {
     /// Is the far side (or the folder) there? Changes nothing. `config` as in [`Outgoing::config`].
     async fn check(&self, cx: &Cx, config: &serde_json::Value) -> Result<(), ChannelError>;
 
+    /// May a tenant write these settings itself? Asked before they are kept: are they readable, and do they stay
+    /// within what the operator allows this tenant (named by its short name)? `secret` is a new one, if there is one.
+    async fn admits(
+        &self,
+        tenant_slug: &str,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        let _ = (tenant_slug, config, secret);
+        Ok(())
+    }
+
+    /// Really tries the target, with its secret, and leaves nothing there. By default as [`Channel::check`].
+    async fn probe(
+        &self,
+        cx: &Cx,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        let _ = secret;
+        self.check(cx, config).await
+    }
+
     /// Hands one delivery over. Called again with the same key after a crash.
     async fn send(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<SendOutcome, ChannelError>;
 

@@ -125,7 +125,11 @@ impl Hub {
     }
 
     /// Pushes the octets through the message's format. A panic there is a finding, not the end.
-    async fn open(&self, message: &Message, content: &StoredContent) -> Result<Opened, StoreError> {
+    pub(crate) async fn open(
+        &self,
+        message: &Message,
+        content: &StoredContent,
+    ) -> Result<Opened, StoreError> {
         let mut reader = content.reader().await?;
         let mut opening = Some(content.opener.open(&message.transport));
         let mut offset = 0;
@@ -473,7 +477,8 @@ fn unreadable(message: &Message) -> Opened {
     }
 }
 
-fn facts(message: &Message, opened: &Opened) -> Facts {
+/// What a condition sees of a message, but for its text.
+pub(crate) fn facts(message: &Message, opened: &Opened) -> Facts {
     let sender = opened.sender_address.to_lowercase();
     let mut headers = std::collections::BTreeMap::new();
     for (name, value) in &opened.headers {

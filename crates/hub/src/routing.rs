@@ -201,6 +201,15 @@ pub fn check(source: &str) -> Result<(), BadCondition> {
     }
 }
 
+/// Does a condition hold for a message? Compiled anew: for trials, not for the way of mail.
+///
+/// # Errors
+/// Why it cannot be asked, in English.
+pub fn holds(source: &str, facts: &Facts) -> Result<bool, String> {
+    let program = compile(source).map_err(|e| e.to_string())?;
+    evaluate(&program, &context(facts))
+}
+
 /// What matters of an expression before it is evaluated.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shape {

@@ -24,6 +24,7 @@ pub mod keys;
 mod lines;
 pub mod messages;
 pub mod migrate;
+pub mod rules;
 pub mod search;
 pub mod sql;
 pub mod tenants;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
     ),
     (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
     (6, Texts::One(include_str!("../migrations/0006_deputies.sql"))),
+    (7, Texts::One(include_str!("../migrations/0007_rules.sql"))),
     (8, Texts::One(include_str!("../migrations/0008_text_blocks.sql"))),
 ];
 

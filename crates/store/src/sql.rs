@@ -48,6 +48,8 @@ pub const TENANT_TABLES: &[&str] = &[
     "desk_tenants",
     "connectors",
     "rules",
+    "rule_sets",
+    "rule_releases",
     "messages",
     "message_keys",
     "message_mailboxes",
@@ -165,11 +167,26 @@ statements! {
     CONNECTOR_INSERT = "INSERT INTO connectors (tenant_id, id, kind, name, config, wrapped_secret, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, 1)";
     CONNECTORS = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 ORDER BY name, id";
     CONNECTOR_GET = "SELECT id, kind, name, config, wrapped_secret, active, version FROM connectors WHERE tenant_id = $1 AND id = $2";
-    CONNECTOR_CHANGE = "UPDATE connectors SET config = $1, wrapped_secret = $2, active = $3, version = version + 1 \
+    CONNECTOR_CHANGE = "UPDATE connectors SET config = $1, wrapped_secret = $2, active = $3, name = $7, version = version + 1 \
         WHERE tenant_id = $4 AND id = $5 AND version = $6";
+    /// The condition is that of the partial index.
+    CONNECTOR_STANDING = "SELECT target, state, COUNT(*), MAX(changed_at) FROM deliveries WHERE tenant_id = $1 AND substr(target, 1, 10) = 'connector:' \
+        GROUP BY target, state";
     RULE_INSERT = "INSERT INTO rules (tenant_id, id, position, name, condition, actions, active, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
         ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, name = excluded.name, condition = excluded.condition, \
         actions = excluded.actions, active = excluded.active, version = excluded.version WHERE rules.version = excluded.version - 1";
+    RULE_DELETE = "DELETE FROM rules WHERE tenant_id = $1 AND id = $2 AND version = $3";
+    RULE_SET_GET = "SELECT two_persons, draft, base, changed_by, changed_at, proposed_by, version FROM rule_sets WHERE tenant_id = $1";
+    RULE_SET_PUT = "INSERT INTO rule_sets (tenant_id, two_persons, draft, base, changed_by, changed_at, proposed_by, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ON CONFLICT (tenant_id) DO UPDATE SET two_persons = excluded.two_persons, draft = excluded.draft, base = excluded.base, changed_by = excluded.changed_by, \
+        changed_at = excluded.changed_at, proposed_by = excluded.proposed_by, version = excluded.version WHERE rule_sets.version = excluded.version - 1";
+    RULE_SETS_PROPOSED = "SELECT t.id, t.name FROM rule_sets s JOIN tenants t ON t.id = s.tenant_id WHERE s.proposed_by <> '' ORDER BY t.name, t.id";
+    RULE_RELEASE_INSERT = "INSERT INTO rule_releases (tenant_id, version, rules, released_by, proposed_by, released_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    RULE_RELEASE_LAST = "SELECT COALESCE(MAX(version), 0) FROM rule_releases WHERE tenant_id = $1";
+    RULE_RELEASES = "SELECT version, rules, released_by, proposed_by, released_at FROM rule_releases WHERE tenant_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3";
+    /// What was received last, with how the rules decided then.
+    RULE_TRIALS = "SELECT m.id, m.size, m.accepted_at, i.subject, i.sender_address, i.explanation FROM messages m \
+        JOIN inspections i ON i.tenant_id = m.tenant_id AND i.message_id = m.id WHERE m.tenant_id = $1 AND m.direction = 'in' ORDER BY m.id DESC LIMIT $2";
     RULES = "SELECT id, position, name, condition, actions, active, version FROM rules WHERE tenant_id = $1 ORDER BY position, id";
 
     /// Takes the row of an account: roles and account change one after the other.

@@ -481,7 +481,7 @@ pub async fn get_connector(
     tx.one(sql::CONNECTOR_GET, args![tenant, id]).await?.map(|r| connector(tenant, &r)).transpose()
 }
 
-/// Changes settings, secret and state of a connector; `c.version` is the version read.
+/// Changes name, settings, secret and state of a connector; `c.version` is the version read.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when somebody changed it since it was read.
@@ -490,10 +490,31 @@ pub async fn change_connector(tx: &mut Tx, c: &Connector) -> Result<(), StoreErr
     let touched = tx
         .run(
             sql::CONNECTOR_CHANGE,
-            args![c.config.as_str(), c.wrapped_secret.as_str(), c.active, c.tenant, c.id, c.version],
+            args![
+                c.config.as_str(),
+                c.wrapped_secret.as_str(),
+                c.active,
+                c.tenant,
+                c.id,
+                c.version,
+                c.name.as_str()
+            ],
         )
         .await?;
     if touched == 1 { Ok(()) } else { Err(StoreError::Conflict(format!("connector {}", c.id))) }
+}
+
+/// How the deliveries to a tenant's connectors stand: (target, state, how many, changed last).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn connector_standing(
+    tx: &mut Tx,
+    tenant: TenantId,
+) -> Result<Vec<(String, String, i64, Timestamp)>, StoreError> {
+    tx.allow(tenant)?;
+    let rows = tx.all(sql::CONNECTOR_STANDING, args![tenant]).await?;
+    rows.iter().map(|r| Ok((text(r, 0)?, text(r, 1)?, int(r, 2)?, Timestamp(int(r, 3)?)))).collect()
 }
 
 /// Writes a rule; `rule.version` is the version after the change.

@@ -21,6 +21,8 @@ mod jobs;
 mod migrations;
 #[path = "it/rows.rs"]
 mod rows;
+#[path = "it/rules.rs"]
+mod rules;
 #[path = "it/scale.rs"]
 mod scale;
 #[path = "it/search.rs"]

@@ -14,7 +14,10 @@ use poststelle_hub::administer::AdminError;
 use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
 use poststelle_hub::desk::DeskError;
+use poststelle_hub::directory::DirectoryError;
+use poststelle_hub::rules::RulesError;
 use poststelle_hub::status::AlarmError;
+use poststelle_hub::targets::TargetsError;
 use poststelle_hub::texts;
 use poststelle_hub::view::ViewError;
 use poststelle_hub::writing::WriteError;
@@ -274,6 +277,43 @@ impl From<WriteError> for Refusal {
                 Self::new(status, reason)
             }
         }
+    }
+}
+
+impl From<RulesError> for Refusal {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::View(error) => error.into(),
+            RulesError::Directory(error) => of_directory(error),
+            RulesError::Changed => Self::wrong(StatusCode::CONFLICT, "PST-RULE-0013"),
+            RulesError::Refused(reason) => {
+                let status = match reason.code.as_str() {
+                    "PST-RULE-0009" | "PST-RULE-0012" => StatusCode::FORBIDDEN,
+                    "PST-RULE-0010" => StatusCode::CONFLICT,
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Self::new(status, reason)
+            }
+        }
+    }
+}
+
+impl From<TargetsError> for Refusal {
+    fn from(error: TargetsError) -> Self {
+        match error {
+            TargetsError::View(error) => error.into(),
+            TargetsError::Directory(error) => of_directory(error),
+            TargetsError::Changed => Self::wrong(StatusCode::CONFLICT, "PST-CONNECTOR-0003"),
+            TargetsError::Refused(reason) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason),
+        }
+    }
+}
+
+fn of_directory(error: DirectoryError) -> Refusal {
+    match error {
+        DirectoryError::Store(error) => error.into(),
+        DirectoryError::Evidence(error) => CommitError::from(error).into(),
+        DirectoryError::Invalid(what) => Refusal::bad(StatusCode::UNPROCESSABLE_ENTITY, "PST-API-0003", what),
     }
 }
 

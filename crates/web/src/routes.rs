@@ -4,7 +4,9 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{drafts, intake, log, openapi, people, places, read, resume, status, text_blocks};
+use crate::api::{
+    connectors, drafts, intake, log, openapi, people, places, read, resume, rules, status, text_blocks,
+};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -80,6 +82,14 @@ routes! {
     "/verwaltung/{tenant}/postfaecher/{postfach}" => post pages::admin::places::mailbox;
     "/verwaltung/{tenant}/aenderungen" => get pages::admin::changes::show;
     "/verwaltung/{tenant}/aenderungen/csv" => get pages::admin::changes::csv;
+    "/verwaltung/{tenant}/regeln" => get pages::admin::rules::show, post pages::admin::rules::act;
+    "/verwaltung/{tenant}/regeln/pruefen" => get pages::admin::trial::show;
+    "/verwaltung/{tenant}/regeln/verlauf" => get pages::admin::rules::history;
+    "/verwaltung/{tenant}/regeln/{rule}" => get pages::admin::rule::show, post pages::admin::rule::save;
+    "/verwaltung/{tenant}/ziele" => get pages::admin::targets::list;
+    "/verwaltung/{tenant}/ziele/{connector}" => get pages::admin::targets::show, post pages::admin::targets::save;
+    "/verwaltung/{tenant}/ziele/{connector}/pruefen" => post pages::admin::targets::check;
+    "/betrieb/regeln" => get pages::admin::rules::proposed;
     "/hilfe" => get pages::help;
     "/health/live" => get probe::live;
     "/health/ready" => get probe::ready;
@@ -116,6 +126,13 @@ routes! {
     "/api/v1/tenants/{tenant}/mailboxes/{mailbox}" => put places::change_mailbox;
     "/api/v1/tenants/{tenant}/mailboxes/{mailbox}/addresses" => post places::add_address;
     "/api/v1/tenants/{tenant}/changes" => get places::changes;
+    "/api/v1/tenants/{tenant}/rules" => get rules::show, put rules::prepare;
+    "/api/v1/tenants/{tenant}/rules/test" => post rules::test;
+    "/api/v1/tenants/{tenant}/rules/release" => post rules::release;
+    "/api/v1/tenants/{tenant}/rules/history" => get rules::history;
+    "/api/v1/tenants/{tenant}/connectors" => get connectors::list, post connectors::add;
+    "/api/v1/tenants/{tenant}/connectors/{connector}" => put connectors::change;
+    "/api/v1/tenants/{tenant}/connectors/{connector}/check" => post connectors::check;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

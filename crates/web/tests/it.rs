@@ -10,6 +10,10 @@ mod account;
 mod admin_api;
 #[path = "it/admin_people.rs"]
 mod admin_people;
+#[path = "it/admin_rules.rs"]
+mod admin_rules;
+#[path = "it/admin_targets.rs"]
+mod admin_targets;
 #[path = "it/alarms.rs"]
 mod alarms;
 #[path = "it/bed.rs"]

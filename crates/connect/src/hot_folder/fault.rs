@@ -40,6 +40,14 @@ pub const CODES: &[(&str, &str)] = &[
         "Das Dateisystem des Übergabeordners { $path } kennt keine harten Verknüpfungen; eine genau einmalige Übergabe ist dort nicht möglich. Der Betrieb muss den Ordner auf ein anderes Dateisystem legen.",
     ),
     (
+        "PST-HOTFOLDER-1007",
+        "Für Übergabeordner ist auf dieser Poststelle noch kein Verzeichnis freigegeben; { $path } wurde nicht eingetragen. Der Betrieb muss die Verzeichnisse freigeben (connect.hot_folder_roots).",
+    ),
+    (
+        "PST-HOTFOLDER-1008",
+        "Der Übergabeordner { $path } wurde nicht eingetragen: Ordner dieses Mandanten liegen unterhalb von { $allowed }. Die Administration des Mandanten muss einen Ordner dort eintragen; anlegen kann ihn der Betrieb.",
+    ),
+    (
         "PST-HOTFOLDER-2001",
         "Auf dem Datenträger des Übergabeordners { $path } ist kein Platz mehr. Der Betrieb muss Platz schaffen; danach geht es von selbst weiter.",
     ),

@@ -308,6 +308,33 @@ impl Channel for HotFolder {
         .await
     }
 
+    /// A tenant names folders below `<root>/<its short name>` only, so that none reaches another's; without roots
+    /// only the operator sets folders up.
+    async fn admits(
+        &self,
+        tenant_slug: &str,
+        config: &serde_json::Value,
+        _: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        let path = settings(config)?;
+        if self.roots.is_empty() {
+            let reason = Reason::new("PST-HOTFOLDER-1007", Fault::Operator).with("path", path.display());
+            return Err(ChannelError::never(reason));
+        }
+        let own: Vec<PathBuf> = self.roots.iter().map(|root| root.join(tenant_slug)).collect();
+        let root = path.clone();
+        off_runtime(&path, move || {
+            Place::handle(&root)?;
+            let outside = |_| {
+                let places: Vec<String> = own.iter().map(|o| o.display().to_string()).collect();
+                let reason = Reason::new("PST-HOTFOLDER-1008", Fault::Tenant).with("path", root.display());
+                Refused::Error(ChannelError::never(reason.with("allowed", places.join(", "))))
+            };
+            allowed(&own, &root).map_err(outside)
+        })
+        .await
+    }
+
     async fn send(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<SendOutcome, ChannelError> {
         let path = settings(&out.config)?;
         match self.hand_over(cx, out, key, &path).await {

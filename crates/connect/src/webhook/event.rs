@@ -7,12 +7,15 @@
 //! Does not: carry octets of the message, or a key to fetch them: the far side uses its own account.
 
 use poststelle_hub::channel::{ChannelError, IdempotencyKey, Outgoing};
+use poststelle_model::TenantId;
 use serde::Serialize;
 
 use crate::sheet::{PartRow, Sheet};
 
 /// Type of the event.
 pub const TYPE: &str = "de.poststelle.message.v1";
+/// Type of the event that only tries whether the far side is there: nothing follows from it.
+pub const PROBE: &str = "de.poststelle.probe.v1";
 /// Media type of the body.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// Parts listed at most.
@@ -66,4 +69,18 @@ pub(crate) async fn body(out: &Outgoing, key: &IdempotencyKey, base: &str) -> Re
         },
     };
     serde_json::to_vec(&event).map_err(|e| super::fault::settings(&e))
+}
+
+/// The body of a probe.
+pub(crate) fn probe(id: &str, tenant: TenantId, base: &str, time: &str) -> Vec<u8> {
+    let event = serde_json::json!({
+        "specversion": "1.0",
+        "type": PROBE,
+        "source": format!("{base}/tenants/{tenant}"),
+        "id": id,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": {},
+    });
+    event.to_string().into_bytes()
 }

@@ -20,6 +20,7 @@ pub mod sign;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use poststelle_crypto::token::MacKey;
 use poststelle_hub::channel::{
     Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, SendOutcome,
 };
@@ -129,6 +130,46 @@ impl Webhook {
     }
 }
 
+impl Webhook {
+    /// One signed call; `id` is its idempotency key.
+    async fn post(
+        &self,
+        cx: &Cx,
+        target: &Target,
+        secret: Option<&[u8]>,
+        id: &str,
+        body: Vec<u8>,
+        attempt: i64,
+    ) -> Result<SendOutcome, ChannelError> {
+        let key = usable(secret)?;
+        let value = HeaderValue::from_str(id).map_err(|e| settings(&e))?;
+        let now = cx.clock.now();
+        let timestamp = now.0.div_euclid(1_000_000);
+        let request = self
+            .client(target)
+            .client
+            .post(target.url.clone())
+            .timeout(target.timeout.min(cx.time_left()))
+            .header(CONTENT_TYPE, event::MEDIA_TYPE)
+            .header("Idempotency-Key", value.clone())
+            .header("Webhook-Id", value)
+            .header("Webhook-Timestamp", timestamp)
+            .header("Webhook-Signature", sign::signature(&key, id, timestamp, &body))
+            .header("Poststelle-Attempt", attempt)
+            .body(body);
+        match request.send().await {
+            Ok(response) => answer::read(response, &target.host, now).await,
+            Err(error) => outcome(error, &target.host),
+        }
+    }
+}
+
+/// The key of a secret, when it is long enough.
+fn usable(secret: Option<&[u8]>) -> Result<MacKey, ChannelError> {
+    let poor = || ChannelError::never(Reason::new("PST-WEBHOOK-1004", Fault::Tenant));
+    secret.and_then(|secret| sign::key(secret).ok()).ok_or_else(poor)
+}
+
 #[async_trait]
 impl Channel for Webhook {
     fn describe(&self) -> Descriptor {
@@ -159,30 +200,37 @@ impl Channel for Webhook {
         }
     }
 
+    async fn admits(
+        &self,
+        _: &str,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        self.target(config)?;
+        secret.map_or(Ok(()), |secret| usable(Some(secret)).map(|_| ()))
+    }
+
+    /// A signed event of type [`event::PROBE`], which carries no message; it is repeated nowhere.
+    async fn probe(
+        &self,
+        cx: &Cx,
+        config: &serde_json::Value,
+        secret: Option<&[u8]>,
+    ) -> Result<(), ChannelError> {
+        let target = self.target(config)?;
+        let id = format!("probe-{}", cx.ids.next());
+        let body = event::probe(&id, cx.tenant, &target.base, &cx.clock.now().rfc3339());
+        match self.post(cx, &target, secret, &id, body, 1).await? {
+            SendOutcome::Accepted { .. } => Ok(()),
+            SendOutcome::Rejected { reason, .. } => Err(ChannelError::never(reason)),
+            SendOutcome::Unclear { reason, .. } => Err(ChannelError::later(reason)),
+        }
+    }
+
     async fn send(&self, cx: &Cx, out: &Outgoing, key: &IdempotencyKey) -> Result<SendOutcome, ChannelError> {
         let target = self.target(&out.config)?;
-        let secret = out.secret.as_ref().and_then(|secret| sign::key(secret).ok());
-        let secret =
-            secret.ok_or_else(|| ChannelError::never(Reason::new("PST-WEBHOOK-1004", Fault::Tenant)))?;
-        let id = HeaderValue::from_str(&key.0).map_err(|e| settings(&e))?;
         let body = event::body(out, key, &target.base).await?;
-        let now = cx.clock.now();
-        let timestamp = now.0.div_euclid(1_000_000);
-        let request = self
-            .client(&target)
-            .client
-            .post(target.url.clone())
-            .timeout(target.timeout.min(cx.time_left()))
-            .header(CONTENT_TYPE, event::MEDIA_TYPE)
-            .header("Idempotency-Key", id.clone())
-            .header("Webhook-Id", id)
-            .header("Webhook-Timestamp", timestamp)
-            .header("Webhook-Signature", sign::signature(&secret, &key.0, timestamp, &body))
-            .header("Poststelle-Attempt", out.attempt)
-            .body(body);
-        match request.send().await {
-            Ok(response) => answer::read(response, &target.host, now).await,
-            Err(error) => outcome(error, &target.host),
-        }
+        let secret = out.secret.as_ref().map(|secret| secret.as_slice());
+        self.post(cx, &target, secret, &key.0, body, out.attempt).await
     }
 }

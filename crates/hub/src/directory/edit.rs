@@ -6,16 +6,16 @@
 //! Does not: judge whether a change is wise, or wait for another edit of the same thing (a conflict is an error).
 
 mod administer;
+mod rules;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use poststelle_crypto::keys::TenantKey;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::people::Grant;
 use poststelle_model::{
-    AdministrationId, ChannelKind, DeskId, Event, MailboxId, PrincipalId, Rule, Subject, TenantId, Timestamp,
-    Who,
+    AdministrationId, ChannelKind, DeskId, Event, MailboxId, PrincipalId, Subject, TenantId, Timestamp, Who,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::accounts;
@@ -25,7 +25,6 @@ use serde_json::{Value, json};
 
 use super::{DirectoryError, address_fits, invalid, login_fits, name_fits, slug_fits};
 use crate::hub::Hub;
-use crate::routing;
 
 /// A person or service to be added.
 #[derive(Debug, Clone)]
@@ -53,6 +52,8 @@ pub struct Edit<'h> {
     who: Who,
     news: Vec<NewEvidence>,
     founded: HashMap<TenantId, Arc<TenantKey>>,
+    /// Tenants whose rules change.
+    ruled: BTreeSet<TenantId>,
 }
 
 fn check_name(name: &str) -> Result<(), DirectoryError> {
@@ -74,7 +75,14 @@ impl Hub {
     /// When the database does not answer.
     pub async fn edit(&self, who: &Who) -> Result<Edit<'_>, DirectoryError> {
         let tx = self.db.begin(Scope::System).await?;
-        Ok(Edit { hub: self, tx, who: who.clone(), news: Vec::new(), founded: HashMap::new() })
+        Ok(Edit {
+            hub: self,
+            tx,
+            who: who.clone(),
+            news: Vec::new(),
+            founded: HashMap::new(),
+            ruled: BTreeSet::new(),
+        })
     }
 
     /// The secret of a connector in clear; `None` when it has none.
@@ -113,6 +121,7 @@ impl Edit<'_> {
     /// # Errors
     /// When somebody changed the same things meanwhile or the database does not answer; nothing is there then.
     pub async fn commit(mut self) -> Result<(), DirectoryError> {
+        self.keep_releases(None).await?;
         self.tx.enter(Scope::System).await?;
         poststelle_evidence::append(&mut self.tx, self.hub.clock.now(), &self.news).await?;
         Ok(self.tx.commit().await?)
@@ -484,7 +493,7 @@ impl Edit<'_> {
         Ok(())
     }
 
-    async fn sealed(&self, c: &Connector, secret: &[u8]) -> Result<String, DirectoryError> {
+    async fn sealed(&mut self, c: &Connector, secret: &[u8]) -> Result<String, DirectoryError> {
         let key = match self.founded.get(&c.tenant) {
             Some(key) => Arc::clone(key),
             None => self.hub.keys.tenant(&self.hub.db, c.tenant).await?,
@@ -516,7 +525,7 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// Changes settings and state of a connector, and its secret when one is given; `c.version` is the version read.
+    /// Changes name, settings and state of a connector, and its secret when one is given; `c.version` is the version read.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when somebody changed it meanwhile.
@@ -525,35 +534,15 @@ impl Edit<'_> {
         c: &Connector,
         secret: Option<&[u8]>,
     ) -> Result<(), DirectoryError> {
+        check_name(&c.name)?;
         let mut row = c.clone();
         if let Some(secret) = secret {
             row.wrapped_secret = self.sealed(c, secret).await?;
         }
         self.tx.enter(Scope::Tenant(c.tenant)).await?;
         tenants::change_connector(&mut self.tx, &row).await?;
-        let body = json!({ "config": config(c), "active": c.active, "new_secret": secret.is_some() });
+        let body = json!({ "name": c.name, "config": config(c), "active": c.active, "new_secret": secret.is_some() });
         self.prove(c.tenant, Subject::connector(c.id), Event::Changed, body);
-        Ok(())
-    }
-
-    /// Writes a rule after checking its condition; `rule.version` is the version after the change, 1 for a new one.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Invalid`] names what is wrong with the condition; [`StoreError::Conflict`] when somebody
-    /// changed the rule meanwhile.
-    pub async fn put_rule(&mut self, rule: &Rule) -> Result<(), DirectoryError> {
-        check_name(&rule.name)?;
-        if rule.actions.is_empty() || rule.actions.len() > super::ACTIONS {
-            return invalid(format!("a rule has 1 to {} actions", super::ACTIONS));
-        }
-        if let Err(bad) = routing::check(&rule.condition) {
-            return invalid(bad.to_string());
-        }
-        self.tx.enter(Scope::Tenant(rule.tenant)).await?;
-        tenants::put_rule(&mut self.tx, rule).await?;
-        let event = if rule.version == 1 { Event::Created } else { Event::Changed };
-        let body = serde_json::to_value(rule).unwrap_or_default();
-        self.prove(rule.tenant, Subject::rules(rule.tenant), event, body);
         Ok(())
     }
 }

@@ -95,6 +95,7 @@ pub(super) const SHARED: &[Table] = &[
             UNION SELECT principal_id FROM notes WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM drafts WHERE tenant_id = $1 \
             UNION SELECT changed_by FROM text_blocks WHERE tenant_id = $1 \
+            UNION SELECT proposed_by FROM rule_releases WHERE tenant_id = $1 AND proposed_by <> '' \
             UNION SELECT principal_id FROM grants WHERE tenant_id = $1)",
         key: &[Text("id")],
         insert: None,
@@ -126,6 +127,8 @@ pub(super) const OWN: &[Table] = tables! {
     "desk_tenants" [Text("desk_id")] "tenant_id, desk_id";
     "connectors" [Text("id")] "tenant_id, id, kind, name, config, wrapped_secret, active, version";
     "rules" [Text("id")] "tenant_id, id, position, name, condition, actions, active, version";
+    "rule_sets" [Text("tenant_id")] "tenant_id, two_persons, draft, base, changed_by, changed_at, proposed_by, version";
+    "rule_releases" [Int("version")] "tenant_id, version, rules, released_by, proposed_by, released_at";
     "messages" [Text("id")] "tenant_id, id, direction, channel, mailbox_id, foreign_id, conflicts_with, in_reply_to, conversation_id, blob_id, size, sha256, sha512, transport, accepted_at";
     "message_keys" [Text("message_id")] "tenant_id, message_id, wrapped";
     "message_mailboxes" [Text("message_id"), Text("mailbox_id")] "tenant_id, message_id, mailbox_id";

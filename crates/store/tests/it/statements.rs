@@ -6,13 +6,14 @@ use poststelle_store::sql;
 use crate::bed;
 
 /// All migrations in order.
-const SCHEMA: [&str; 7] = [
+const SCHEMA: [&str; 8] = [
     include_str!("../../migrations/0001_spine.sql"),
     include_str!("../../migrations/0002_desk.sql"),
     include_str!("../../migrations/0003_drafts.sql"),
     include_str!("../../migrations/0005_accounts.sql"),
     include_str!("../../migrations/0008_text_blocks.sql"),
     include_str!("../../migrations/0006_deputies.sql"),
+    include_str!("../../migrations/0007_rules.sql"),
     include_str!("../../migrations/0004_search.postgres.sql"),
 ];
 

@@ -19,7 +19,7 @@ use poststelle_store::keys::Keys;
 use poststelle_store::messages::{self, Inspection, Receipt};
 use poststelle_store::tenants::{self, Connector};
 use poststelle_store::transfer::{self, Export, Import, Pending, TransferError};
-use poststelle_store::{Scope, desk, evidence, jobs};
+use poststelle_store::{Scope, desk, evidence, jobs, rules};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 
 use crate::bed::{self, Bed, THEN, TestIds};
@@ -111,6 +111,23 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         version: 1,
     };
     tenants::put_rule(&mut tx, &rule).await.unwrap();
+    let set = rules::RuleSet {
+        two_persons: true,
+        draft: Some(vec![rule.clone()]),
+        changed_by: Some(person),
+        version: 1,
+        ..rules::set(&mut tx, tenant).await.unwrap()
+    };
+    rules::put_set(&mut tx, &set).await.unwrap();
+    let release = rules::Release {
+        tenant,
+        version: 1,
+        rules: vec![rule],
+        released_by: format!("principal:{person}"),
+        proposed_by: Some(person),
+        released_at: THEN,
+    };
+    rules::insert_release(&mut tx, &release).await.unwrap();
     tx.commit().await.unwrap();
 
     let mut sent = Vec::new();

@@ -5,6 +5,7 @@
 //! and unknown ids get the same answer, octet for octet. A token reaches only the tenant it is bound to; a person's
 //! session may read, never change.
 
+pub(crate) mod connectors;
 pub(crate) mod drafts;
 pub(crate) mod intake;
 pub(crate) mod log;
@@ -13,5 +14,6 @@ pub(crate) mod people;
 pub(crate) mod places;
 pub(crate) mod read;
 pub(crate) mod resume;
+pub(crate) mod rules;
 pub(crate) mod status;
 pub(crate) mod text_blocks;

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{drafts, intake, log, people, places, read, resume, status, text_blocks};
+use super::{connectors, drafts, intake, log, people, places, read, resume, rules, status, text_blocks};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -138,6 +138,15 @@ impl Modify for Doors {
         places::change_mailbox,
         places::add_address,
         places::changes,
+        rules::show,
+        rules::prepare,
+        rules::test,
+        rules::release,
+        rules::history,
+        connectors::list,
+        connectors::add,
+        connectors::change,
+        connectors::check,
         status::balance,
         status::status,
         log::checkpoint,

@@ -180,6 +180,13 @@ impl Bed {
         node(&self.dir, &self.clock, &self.far, Limits::default(), false, DbConfig::new("").acquire).await
     }
 
+    /// Another node on the same database, with these ways of handing over.
+    pub async fn node_with(&self, channels: Vec<Arc<dyn Channel>>) -> Node {
+        let channels = channels.into_iter().map(|c| (c.describe().name, c)).collect();
+        let acquire = DbConfig::new("").acquire;
+        node_with(&self.dir, &self.clock, channels, Limits::default(), false, acquire).await
+    }
+
     pub async fn ask(&self, request: Request<Body>) -> Answer {
         ask(&self.router, request).await
     }
@@ -323,10 +330,22 @@ async fn node(
     secure: bool,
     acquire: Duration,
 ) -> Node {
+    let channel: Arc<dyn Channel> = far.clone();
+    let channels = HashMap::from([("webhook", channel.clone()), ("mail", channel)]);
+    node_with(dir, clock, channels, limits, secure, acquire).await
+}
+
+async fn node_with(
+    dir: &TempDir,
+    clock: &Arc<ManualClock>,
+    channels: HashMap<&'static str, Arc<dyn Channel>>,
+    limits: Limits,
+    secure: bool,
+    acquire: Duration,
+) -> Node {
     let db =
         Db::open(&DbConfig { acquire, ..DbConfig::new(&url(dir)) }).await.unwrap().with_clock(clock.clone());
     let root = RootKey::load_or_create_file(&dir.path().join("root.key")).unwrap();
-    let channel: Arc<dyn Channel> = far.clone();
     let hub = Hub::new(Parts {
         db,
         blobs: Arc::new(DiskStore::open(&dir.path().join("blobs")).unwrap()),
@@ -334,7 +353,7 @@ async fn node(
         clock: clock.clone(),
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
-        channels: HashMap::from([("webhook", channel.clone()), ("mail", channel)]),
+        channels,
         notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
         letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
         domain: "poststelle.example".to_owned(),

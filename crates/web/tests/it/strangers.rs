@@ -14,7 +14,7 @@ use poststelle_model::{
     AlarmId, ChannelKind, DeliveryState, DraftId, DraftPartId, Fault, MessageId, PrincipalId, Reason, Role,
 };
 use poststelle_store::desk::DeskItem;
-use poststelle_store::{Scope, access, evidence};
+use poststelle_store::{Scope, access, evidence, tenants};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
 use uuid::Uuid;
 
@@ -33,6 +33,10 @@ pub enum Kind {
     Item,
     Desk,
     Alarm,
+    Rule,
+    Connector,
+    /// What a rule does, as its form says it.
+    Action,
     Mailbox,
     /// Somebody who works there; a colleague of theirs; a program.
     Person,
@@ -123,6 +127,12 @@ async fn raise(bed: &Bed, side: &Side) -> AlarmId {
     id
 }
 
+/// The one rule of a tenant.
+async fn rule_of(bed: &Bed, side: &Side) -> String {
+    let mut tx = bed.hub.db().read(Scope::Tenant(side.tenant)).await.unwrap();
+    tenants::rules(&mut tx, side.tenant).await.unwrap()[0].id.to_string()
+}
+
 /// What waits for a person lies on the clearing desk.
 async fn on_desk(bed: &Bed, side: &Side, message: MessageId) -> DeskItem {
     let view = bed.hub.message_view_unchecked(side.tenant, message).await.unwrap();
@@ -160,13 +170,15 @@ impl World {
             "/entwuerfe/{tenant}/{draft}" => self.draft_version,
             "/textbausteine/{tenant}/{block}" => 1,
             "/entwuerfe/{tenant}/{draft}/loeschen" => self.draft_version + 2,
+            "/verwaltung/{tenant}/regeln/{rule}" => 0,
+            "/verwaltung/{tenant}/regeln" | "/verwaltung/{tenant}/ziele/{connector}" => 1,
             _ => self.version,
         }
     }
 
-    /// What a form of the administration says beside the places.
-    pub fn form_for(&self, path: &str) -> &'static str {
-        match path {
+    /// What a form says after the places.
+    pub fn fields_for(&self, path: &str) -> String {
+        let fields = match path {
             "/konto/vertretung" => "von=2026-08-03&bis=2026-08-04",
             "/textbausteine/{tenant}" => "name=Zebra-Erster",
             "/textbausteine/{tenant}/{block}" => "name=Zebra-Zweiter",
@@ -175,8 +187,14 @@ impl World {
             "/verwaltung/{tenant}/koerbe" | "/verwaltung/{tenant}/postfaecher" => "name=Neu",
             "/verwaltung/{tenant}/koerbe/{korb}" => "schritt=dient",
             "/verwaltung/{tenant}/postfaecher/{postfach}" => "schritt=vier-augen",
+            "/verwaltung/{tenant}/regeln" => {
+                return format!("schritt=aus&regel={}", self.value(Kind::Rule, 1));
+            }
+            "/verwaltung/{tenant}/regeln/{rule}" => "name=Nachtregel&art=cel&cel=true&aktion=clearing",
+            "/verwaltung/{tenant}/ziele/{connector}" => "name=Ablage&adresse=https://fach.example/&aktiv=ja",
             _ => "",
-        }
+        };
+        fields.to_owned()
     }
 
     /// What a JSON body says beside the places.
@@ -204,6 +222,19 @@ impl World {
             let name = if path.ends_with("{block}") { "Zebra-Gruß" } else { "Zebra-Neu" };
             return vec![format!("\"name\":\"{name}\",\"text\":\"Zebra\""), version(1)];
         }
+        // Prepared, released; and a connector after the page changed it.
+        match path.strip_prefix("/api/v1/tenants/{tenant}/") {
+            Some("rules") => return vec![version(2), "\"rules\":[]".to_owned()],
+            Some("rules/release") => return vec![version(3), "\"released\":1".to_owned()],
+            Some("rules/test") => return vec!["\"latest\":5".to_owned()],
+            Some("connectors") => {
+                let whole =
+                    "\"kind\":\"webhook\",\"name\":\"Zebra\",\"config\":{},\"secret\":\"0123456789abcdef\"";
+                return vec![whole.to_owned()];
+            }
+            Some("connectors/{connector}") => return vec![version(2), "\"active\":true".to_owned()],
+            _ => {}
+        }
         // Saved, attached, detached, sent later, taken back.
         match path.strip_prefix("/api/v1/drafts/{tenant}/{draft}") {
             Some("") => vec![version(self.draft_version), subject],
@@ -219,8 +250,9 @@ impl World {
         let (a, b) = (&bed.a, &bed.b);
         let hub = &bed.hub;
         *bed.far.does.lock().unwrap() = Does::NeedsAPerson;
-        bed.connector(a, "Bauamt", "Bauantrag").await;
+        let own_connector = bed.connector(a, "Bauamt", "Bauantrag").await;
         let connector = bed.connector(b, "Zebraziel", "Zebra").await;
+        let (own_rule, rule) = (rule_of(&bed, a).await, rule_of(&bed, b).await);
         let mailbox = hub.add_mailbox(b.tenant, "Zebrapostfach", &who()).await.unwrap();
         hub.add_address(b.tenant, b.mailbox, ChannelKind::Mail, "post@zebra.example", &who()).await.unwrap();
         let desk = hub.add_desk(b.administration, "Zebrakorb", &[b.tenant], &who()).await.unwrap();
@@ -365,6 +397,16 @@ impl World {
             ("Item", [own_item.delivery.to_string(), item.delivery.to_string(), nobodys(item.delivery)]),
             ("Desk", [own_item.desk.to_string(), item.desk.to_string(), nobodys(item.desk)]),
             ("Alarm", [own_alarm.to_string(), alarm.to_string(), nobodys(alarm)]),
+            ("Rule", [own_rule.clone(), rule.clone(), nobodys(&rule)]),
+            ("Connector", [own_connector.to_string(), connector.to_string(), nobodys(connector)]),
+            (
+                "Action",
+                [
+                    format!("desk:{}", own_item.desk),
+                    format!("desk:{desk}"),
+                    format!("desk:{}", nobodys(desk)),
+                ],
+            ),
             ("Draft", [own_draft.to_string(), draft.to_string(), nobodys(draft)]),
             ("DraftPart", [own_part.to_string(), part.to_string(), nobodys(part)]),
             ("ApiDraft", [own_draft.to_string(), api_draft.to_string(), nobodys(api_draft)]),
@@ -391,6 +433,7 @@ impl World {
             programs[1].to_string(),
             deputies[1].to_string(),
             connector.to_string(),
+            rule,
             mailbox.to_string(),
             desk.to_string(),
             message.to_string(),

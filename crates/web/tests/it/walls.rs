@@ -118,6 +118,29 @@ const CASES: &[Case] = &[
     Case { body: "form", ..case("post", "/verwaltung/{tenant}/postfaecher/{postfach}") },
     case("get", "/verwaltung/{tenant}/aenderungen"),
     case("get", "/verwaltung/{tenant}/aenderungen/csv"),
+    // In the order in which the owner does it: each step makes a new version.
+    Case {
+        takes: &[(At::Query("nachricht"), Kind::Message)],
+        ..case("get", "/verwaltung/{tenant}/regeln/pruefen")
+    },
+    case("get", "/verwaltung/{tenant}/regeln/verlauf"),
+    case("get", "/verwaltung/{tenant}/regeln/{rule}"),
+    Case {
+        takes: &[(At::Form("aktion"), Kind::Action)],
+        body: "form",
+        ..case("post", "/verwaltung/{tenant}/regeln/{rule}")
+    },
+    case("get", "/verwaltung/{tenant}/regeln"),
+    Case {
+        takes: &[(At::Form("regel"), Kind::Rule)],
+        body: "form",
+        ..case("post", "/verwaltung/{tenant}/regeln")
+    },
+    case("get", "/verwaltung/{tenant}/ziele"),
+    case("get", "/verwaltung/{tenant}/ziele/{connector}"),
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/ziele/{connector}") },
+    Case { body: "form", ..case("post", "/verwaltung/{tenant}/ziele/{connector}/pruefen") },
+    case("get", "/betrieb/regeln"),
     case("get", "/hilfe"),
     case("get", "/health/live"),
     case("get", "/health/ready"),
@@ -197,6 +220,19 @@ const CASES: &[Case] = &[
     Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/mailboxes/{mailbox}") },
     Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/mailboxes/{mailbox}/addresses") },
     case("get", "/api/v1/tenants/{tenant}/changes"),
+    case("get", "/api/v1/tenants/{tenant}/rules"),
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/rules") },
+    Case {
+        takes: &[(At::Json("message"), Kind::Message)],
+        body: "json",
+        ..case("post", "/api/v1/tenants/{tenant}/rules/test")
+    },
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/rules/release") },
+    case("get", "/api/v1/tenants/{tenant}/rules/history"),
+    case("get", "/api/v1/tenants/{tenant}/connectors"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/connectors") },
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/connectors/{connector}") },
+    case("post", "/api/v1/tenants/{tenant}/connectors/{connector}/check"),
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -225,6 +261,8 @@ fn of_parameter(path: &str, name: &str) -> Result<Kind, &'static [&'static str]>
         "draft" => Kind::Draft,
         "part" => Kind::DraftPart,
         "alarm" => Kind::Alarm,
+        "rule" => Kind::Rule,
+        "connector" => Kind::Connector,
         "n" => return Err(&["1", "99"]),
         "session" => return Err(&["0123456789abcdef"]),
         "book" => return Err(&["eingang", "ausgang"]),
@@ -275,7 +313,6 @@ impl World {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
             false => form.push(format!("version={version}&text=Vermerk")),
         }
-        form.push(self.form_for(case.path).to_owned());
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());
         }
@@ -290,6 +327,7 @@ impl World {
                 At::Json(name) => members.push(format!("\"{name}\":\"{value}\"")),
             }
         }
+        form.push(self.fields_for(case.path));
         for name in parameters(case.path) {
             path = path.replace(&format!("{{{name}}}"), fixed);
         }

@@ -5,8 +5,13 @@
 //! answer of one that is not there. The menu shows the way only to those for whom there is one.
 
 pub(crate) mod changes;
+mod fields;
 pub(crate) mod people;
 pub(crate) mod places;
+pub(crate) mod rule;
+pub(crate) mod rules;
+pub(crate) mod targets;
+pub(crate) mod trial;
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -30,6 +35,16 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("personen", "Personen und Dienste", "Konten, Rollen, erste Passwörter, Vertretungen, Zugangstoken"),
     ("koerbe", "Arbeitskörbe", "wo gearbeitet wird, wer dort arbeitet und wessen Post dorthin kommt"),
     ("postfaecher", "Postfächer", "Postfächer mit ihren Adressen; Freigabe durch eine zweite Person"),
+    (
+        "regeln",
+        "Regeln",
+        "welche Post in welchen Arbeitskorb oder an welches Ziel geht; ändern, prüfen, freigeben",
+    ),
+    (
+        "ziele",
+        "Ziele",
+        "Fachverfahren und Ordner, an die Nachrichten übergeben werden; einrichten und prüfen",
+    ),
     ("aenderungen", "Änderungen", "wer wann was geändert hat"),
 ];
 

@@ -19,6 +19,7 @@ use poststelle_model::{
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::accounts;
+use poststelle_store::administration;
 use poststelle_store::tenants::{self, Connector, Desk, Tenant};
 use poststelle_store::{Scope, StoreError, Tx};
 use serde_json::{Value, json};
@@ -339,6 +340,8 @@ impl Edit<'_> {
         on: bool,
     ) -> Result<(), DirectoryError> {
         self.tx.enter(Scope::System).await?;
+        // Who decides something by the roles of an account holds its row.
+        administration::hold(&mut self.tx, principal).await?;
         if on {
             access::grant(&mut self.tx, principal, grant).await?;
         } else {

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{Event, PrincipalId, Role, Subject, TenantId};
 use poststelle_store::administration::{self, Deputy};
 use poststelle_store::{Scope, access, evidence};
 
-use crate::bed::{Bed, person, who};
+use crate::bed::{Bed, ask, person, who};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -206,4 +207,43 @@ async fn a_deputy_gets_no_more_than_clerks_and_auditors_have() {
     let own = bed.session(petra).await;
     assert_eq!(post(&bed, &own, &end, "").await.status, StatusCode::SEE_OTHER);
     assert!(roles(&bed, dora).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_leave_one_deputy_and_standing_in_costs_no_statement() {
+    let bed = Bed::new().await;
+    let home = Some(bed.a.administration);
+    let petra = person(&bed.hub, "petra", "Petra Postmann", home).await;
+    let dora = person(&bed.hub, "dora", "Dora Dienst", home).await;
+    grant(&bed, petra, Role::Clerk, bed.a.tenant).await;
+    let session = bed.session(petra).await;
+    let form = |who: PrincipalId| format!("wer={who}&von=2026-03-02&bis=2026-03-03");
+    let (to_dora, to_clerk) = (form(dora), form(bed.a.clerk));
+    let (one, other) = tokio::join!(
+        post(&bed, &session, "/konto/vertretung", &to_dora),
+        post(&bed, &session, "/konto/vertretung", &to_clerk)
+    );
+    let mut both = [one.status, other.status];
+    both.sort_unstable();
+    assert_eq!(both, [StatusCode::SEE_OTHER, StatusCode::CONFLICT]);
+    assert_eq!(deputies(&bed, petra).await.len(), 1);
+
+    let mail = bed.mail(&bed.a, b"From: a@b.example\r\nSubject: x\r\n\r\nText\r\n").await;
+    let place = bed.see("/arbeit", &session.0).await.header("location").to_owned();
+    let node = bed.second_node().await;
+    let cost = async |who: PrincipalId| {
+        let (cookie, _) = bed.session(who).await;
+        let mut costs = Vec::new();
+        for path in [place.clone(), format!("/nachrichten/{}/{mail}", bed.a.tenant)] {
+            let request = || Request::get(&path).header("cookie", &cookie).body(Body::empty()).unwrap();
+            // The first time the reading is recorded, and keys are fetched.
+            assert_eq!(ask(&node.router, request()).await.status, StatusCode::OK, "{path}");
+            let before = node.hub.db().statements();
+            ask(&node.router, request()).await;
+            costs.push(node.hub.db().statements() - before);
+        }
+        costs
+    };
+    let deputy = deputies(&bed, petra).await.remove(0).deputy;
+    assert_eq!(cost(deputy).await, cost(petra).await);
 }

@@ -11,7 +11,7 @@ use poststelle_model::{
     Access, ConnectorId, DeliveryState, Fault, Reason, Role, Target, TenantId, Timestamp, Who,
 };
 use poststelle_store::tenants::{self, Connector, Tenant};
-use poststelle_store::{Scope, StoreError};
+use poststelle_store::{Scope, StoreError, Tx};
 use serde_json::Value;
 
 use crate::channel::{Channel, Cx};
@@ -160,6 +160,7 @@ impl Hub {
             version: 1,
         };
         let mut edit = self.edit(&Who::Principal { id: access.principal }).await?;
+        named_once(edit.tx().await?, &connector).await?;
         edit.add_connector(&connector, text.secret.as_deref()).await?;
         edit.commit().await?;
         Ok(connector.id)
@@ -198,6 +199,7 @@ impl Hub {
             ..old
         };
         let mut edit = self.edit(&Who::Principal { id: access.principal }).await?;
+        named_once(edit.tx().await?, &new).await?;
         edit.change_connector(&new, text.secret.as_deref()).await?;
         edit.commit().await?;
         Ok(())
@@ -259,6 +261,17 @@ impl Hub {
             .await
             .map_err(|error| TargetsError::Refused(error.reason))
     }
+}
+
+/// Names are how files and people tell connectors apart.
+async fn named_once(tx: &mut Tx, new: &Connector) -> Result<(), TargetsError> {
+    tx.enter(Scope::Tenant(new.tenant)).await?;
+    let there = tenants::connectors(tx, new.tenant).await?;
+    if there.iter().any(|c| c.id != new.id && c.name == new.name) {
+        let reason = Reason::new("PST-CONNECTOR-0006", Fault::Sender).with("name", &new.name);
+        return Err(TargetsError::Refused(reason));
+    }
+    Ok(())
 }
 
 fn administers(access: &Access, tenant: TenantId) -> Result<(), ViewError> {

@@ -408,6 +408,7 @@ PST-RULE-0011 = Die Regel „{ $rule }“ nennt einen Arbeitskorb, ein Ziel oder
 PST-RULE-0012 = Die Freigabe zu zweit kann eine Person allein nicht abschalten. Bitte wenden Sie sich an den Betrieb der Poststelle.
 PST-RULE-0013 = Jemand anderes hat den Entwurf oder die geltenden Regeln inzwischen geändert. Ihre Änderung wurde nicht übernommen. Bitte sehen Sie sich den neuen Stand an und wiederholen Sie sie.
 PST-RULE-0014 = Zeile { $line } der Bedingung ist unvollständig: Der Wert fehlt oder passt nicht zum Feld. Bitte ergänzen Sie ihn.
+PST-RULE-0015 = Eine Regel mit dem Namen „{ $rule }“ gibt es schon. Bitte wählen Sie einen anderen Namen.
 
 # Ziele
 PST-CONNECTOR-0001 = Ein Ziel braucht einen Namen mit 1 bis 200 Zeichen.
@@ -415,6 +416,7 @@ PST-CONNECTOR-0002 = Diese Art von Ziel gibt es hier nicht.
 PST-CONNECTOR-0003 = Jemand anderes hat dieses Ziel inzwischen geändert. Ihre Änderung wurde nicht übernommen. Bitte sehen Sie sich den neuen Stand an und wiederholen Sie sie.
 PST-CONNECTOR-0004 = Das Ziel hat nach { $seconds } Sekunden nicht geantwortet. Bitte prüfen Sie, ob das Fachverfahren oder das Netzlaufwerk läuft.
 PST-CONNECTOR-0005 = Ein Webhook braucht ein Geheimnis. Bitte tragen Sie eines ein oder lassen Sie eines erzeugen.
+PST-CONNECTOR-0006 = Ein Ziel mit dem Namen „{ $name }“ gibt es schon. Bitte wählen Sie einen anderen Namen.
 
 # Was mit Regeln und Zielen geschah
 rules-did-put = Regel „{ $rule }“ im Entwurf geschrieben.

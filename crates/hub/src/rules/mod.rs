@@ -340,6 +340,9 @@ impl Hub {
             Step::Put(rule) => {
                 let rule = Rule { tenant, name: rule.name.trim().to_owned(), ..rule };
                 check(&rule, &places)?;
+                if rules.iter().any(|r| r.id != rule.id && r.name == rule.name) {
+                    return Err(twice(&rule.name));
+                }
                 say("rule", rule.name.clone());
                 match rules.iter_mut().find(|r| r.id == rule.id) {
                     Some(old) => *old = Rule { version: old.version, position: old.position, ..rule },
@@ -366,12 +369,17 @@ impl Hub {
                 say("rule", rules.remove(i).name);
             }
             Step::Replace(new) => {
-                for rule in &new {
+                for (i, rule) in new.iter().enumerate() {
                     check(rule, &places)?;
+                    if new.iter().skip(i + 1).any(|r| r.id == rule.id || r.name.trim() == rule.name.trim()) {
+                        return Err(twice(rule.name.trim()));
+                    }
                 }
                 let known = |id| words::find(&rules, id).or_else(|| words::find(&there, id));
                 let version = |r: &Rule| known(r.id).map_or(0, |k| k.version);
-                rules = new.into_iter().map(|r| Rule { tenant, version: version(&r), ..r }).collect();
+                let named =
+                    |r: Rule| Rule { tenant, version: version(&r), name: r.name.trim().to_owned(), ..r };
+                rules = new.into_iter().map(named).collect();
             }
             Step::TakeBack { release } => {
                 let found = rules::releases(edit.tx().await?, tenant, release.saturating_add(1), 1).await?;
@@ -476,6 +484,10 @@ impl Hub {
         let mut tx = self.db.read(Scope::System).await?;
         rules::proposed(&mut tx).await
     }
+}
+
+fn twice(name: &str) -> RulesError {
+    RulesError::Refused(Reason::new("PST-RULE-0015", Fault::Sender).with("rule", name))
 }
 
 fn step_kind(did: &serde_json::Value) -> &str {

@@ -9,7 +9,7 @@ use poststelle_model::{DeskId, MessageId, PrincipalId, Role, Subject};
 use poststelle_store::{Scope, evidence};
 use serde_json::{Value, json};
 
-use crate::bed::{Answer, Bed, Side, person, service, who};
+use crate::bed::{Answer, Bed, Side, ask, person, service, who};
 
 pub struct Admin {
     cookie: String,
@@ -297,6 +297,9 @@ async fn what_cannot_be_a_rule_gets_its_sentence() {
             .await,
         "entwurf",
     );
+    let twice =
+        vera.post(&bed, &new, &form("art=cel&cel=true", &to_desk).replace("version=0", "version=1")).await;
+    assert!(twice.text().contains("gibt es schon"), "{}", twice.text());
     let page = vera.see(&bed, &format!("/verwaltung/{}/regeln", bed.a.tenant)).await.text();
     assert!(page.contains("CEL: msg.urgent &#38;&#38; (msg.automatic || msg.size &#62; 5)"), "{page}");
     let href = page
@@ -386,4 +389,29 @@ async fn a_program_does_the_same() {
             send("POST", format!("{base}/release"), json!({ "version": 2, "released": 1 }), other).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
     }
+}
+
+/// Neither more rules nor more releases make these pages ask the database more often.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_cost_few_statements() {
+    let bed = Bed::new().await;
+    let vera = admin(&bed, &bed.a, "verwaltung", "Vera Verwaltung").await;
+    let node = bed.second_node().await;
+    let cost = async |path: &str| {
+        let path = format!("/verwaltung/{}/{path}", bed.a.tenant);
+        let request =
+            Request::get(path).header("cookie", &vera.cookie).body(axum::body::Body::empty()).unwrap();
+        let before = node.hub.db().statements();
+        assert_eq!(ask(&node.router, request).await.status, StatusCode::OK);
+        node.hub.db().statements() - before
+    };
+    let all = async || [cost("regeln").await, cost("regeln/verlauf").await, cost("ziele").await];
+    bed.connector(&bed.a, "Erste", "x").await;
+    all().await;
+    let few = all().await;
+    for name in ["Zweite", "Dritte", "Vierte"] {
+        bed.connector(&bed.a, name, "x").await;
+    }
+    assert_eq!(all().await, few);
+    assert!(few.iter().all(|n| *n <= 30), "{few:?}");
 }

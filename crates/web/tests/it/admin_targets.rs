@@ -95,6 +95,8 @@ async fn a_webhook_is_set_up_and_really_tried() {
         );
     }
     let here = place(&desk.post(&new, &webhook(&site.url(), &format!("intern=ja&geheimnis={SECRET}"))).await);
+    let twice = desk.post(&new, &webhook(&site.url(), &format!("intern=ja&geheimnis={SECRET}"))).await;
+    assert!(twice.text().contains("gibt es schon"), "{}", twice.text());
     let check = format!("{here}/pruefen");
     let good = desk.post(&check, "").await.text();
     assert!(good.contains("Die Prüfung ist gelungen") && !good.contains(SECRET), "{good}");

@@ -63,10 +63,10 @@ pub struct CrashArgs {
 const IN_FLIGHT: u64 = 32;
 
 /// One node: its process and its doors.
-struct Node {
-    child: Child,
-    smtp: SocketAddr,
-    web: SocketAddr,
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) smtp: SocketAddr,
+    pub(crate) web: SocketAddr,
 }
 
 /// The doors of both nodes, as they are now.
@@ -261,7 +261,8 @@ async fn settle(hub: &Hub, hot: &Path, hook: SocketAddr) -> Result<(TenantId, Ma
     Ok((tenant, mailbox))
 }
 
-async fn start_node(config: &Path) -> Result<Node> {
+/// Starts a node and waits for its doors.
+pub(crate) async fn start_node(config: &Path) -> Result<Node> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("serve")
         .arg("--config")

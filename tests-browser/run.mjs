@@ -10,7 +10,8 @@
 //
 // A story is stories/NAME.mjs with `export const title` and `export default async function (t)`, where t is a Teller.
 // It is played once for each of its `export const ways` (default all): "script", "plain" (JavaScript off), "keys" (only
-// the keyboard; t.press and t.reach instead of the mouse). Prints PASS and FAIL lines; status 1 when one failed.
+// the keyboard: then `export const actions` says how many things the person has to do). Prints PASS and FAIL lines;
+// status 1 when one failed.
 
 import { readFile, readdir, mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -41,6 +42,9 @@ export class Teller {
     this.tab = page;
     this.seen = new Set();
     this.noise = [];
+    this.others = [];
+    // What the person does: fields filled, choices made, links followed, buttons pressed.
+    this.actions = 0;
     page.on("pageerror", (error) => this.noise.push(`script error: ${error.message}`));
     page.on("console", (line) => {
       if (line.type() === "error") this.noise.push(`console: ${line.text()}`);
@@ -97,7 +101,62 @@ export class Teller {
       const file = path.join(screens, `${this.story}-${this.way}-${name.replaceAll(/[^\p{L}\p{N}]+/gu, "-")}.png`);
       await this.tab.screenshot({ path: file, fullPage: true });
     }
+    if (this.way === "script") await this.enlarged(name);
     await this.axe(name);
+  }
+
+  /** At 200 % and 400 % (1280 CSS pixels become 640 and 320) nothing is lost, and only tables scroll sideways. */
+  async enlarged(name) {
+    const usual = this.tab.viewportSize();
+    const controls = () => this.tab.evaluate(() => [...document.querySelectorAll("a, button, input, select, textarea, summary")]
+      .filter((node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".pst-skip, .pst-first")).map((node) => {
+        const box = node.getBoundingClientRect();
+        const scrolls = node.closest("[role=region][tabindex], .pst-text, .pst-mail") !== null;
+        return { name: (node.textContent || node.name || node.type).trim().slice(0, 40), out: !scrolls && (box.left < -1 || box.right > document.documentElement.clientWidth + 1) };
+      }));
+    const all = (await controls()).length;
+    for (const [percent, width, height] of [[200, 640, 450], [400, 320, 256]]) {
+      await this.tab.setViewportSize({ width, height });
+      const wide = await this.tab.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1);
+      this.hold(`${name} does not scroll sideways at ${percent} %`, !wide);
+      const now = await controls();
+      const out = now.filter((control) => control.out).map((control) => control.name);
+      this.hold(`${name} has all its controls at ${percent} %`, now.length === all && out.length === 0,
+        `${now.length} of ${all}, outside: ${out.join(", ")}`);
+      if (percent === 400) {
+        const file = path.join(screens, `${this.story}-400-${name.replaceAll(/[^\p{L}\p{N}]+/gu, "-")}.png`);
+        await this.tab.screenshot({ path: file, fullPage: true });
+      }
+    }
+    await this.tab.setViewportSize(usual);
+  }
+
+  /** The page as printed: what is on paper stands in `shown`, what is not in `hidden` (locators). */
+  async printed(name, shown, hidden) {
+    await this.tab.emulateMedia({ media: "print" });
+    for (const [what, on] of [...shown.map((s) => [s, true]), ...hidden.map((s) => [s, false])]) {
+      const found = await this.tab.locator(what).first().isVisible();
+      this.hold(`${name} printed ${on ? "has" : "leaves out"} ${what}`, found === on);
+    }
+    const file = path.join(screens, `${this.story}-${this.way}-Druck-${name.replaceAll(/[^\p{L}\p{N}]+/gu, "-")}`);
+    if (this.way === "script") await this.tab.pdf({ path: `${file}.pdf`, format: "A4" });
+    await this.tab.screenshot({ path: `${file}.png`, fullPage: true });
+    await this.tab.emulateMedia({ media: "screen" });
+  }
+
+  /** Somebody else at a computer of their own, signed in. */
+  async beside(who) {
+    const context = await this.context.browser().newContext({ locale: "de-DE", timezoneId: "Europe/Berlin", viewport: this.tab.viewportSize() });
+    const other = new Teller(`${this.story} (${who})`, this.way, context, await context.newPage());
+    this.others.push(other);
+    await other.signIn(who);
+    return other;
+  }
+
+  /** Waits for something the page does by itself. */
+  async comes(what, label, seconds = 20) {
+    await what.first().waitFor({ state: "visible", timeout: seconds * 1000 }).catch(() => {});
+    this.hold(`${label} appears by itself`, await what.first().isVisible(), `not on ${this.tab.url()}`);
   }
 
   /** axe-core with the rules of WCAG 2.1 A and AA and its best practices; nothing may be found. */
@@ -140,6 +199,7 @@ export class Teller {
 
   /** Puts text into the field of that name: by keyboard where the story is told so. */
   async fill(name, text) {
+    this.actions += 1;
     const field = this.tab.locator(`[name="${name}"]:not([type=hidden])`).first();
     if (this.way === "keys") {
       await this.reach(field, `field ${name}`);
@@ -151,6 +211,7 @@ export class Teller {
 
   /** Follows a link or presses a button (`what` is a locator), and waits for the page behind it. */
   async go(what, label) {
+    this.actions += 1;
     await what.first().waitFor({ state: "visible", timeout: 10_000 }).catch(() => {});
     this.hold(`has ${label}`, (await what.count()) > 0, `not on ${this.tab.url()}`);
     if (this.way === "keys") {
@@ -165,6 +226,7 @@ export class Teller {
 
   /** Opens a fold. */
   async expand(text) {
+    this.actions += 1;
     const fold = this.tab.locator("summary", { hasText: text }).first();
     if (this.way === "keys") {
       await this.reach(fold, `fold ${text}`);
@@ -176,6 +238,7 @@ export class Teller {
 
   /** Chooses from a list by its words. */
   async choose(name, label) {
+    this.actions += 1;
     const field = this.tab.locator(`select[name="${name}"]`).first();
     if (this.way === "keys") {
       await this.reach(field, `list ${name}`);
@@ -224,6 +287,7 @@ export class Teller {
 
   /** Clicks something that downloads; returns name and octets. */
   async download(what, label) {
+    this.actions += 1;
     this.hold(`has ${label}`, (await what.count()) > 0);
     if (this.way === "keys") await this.reach(what.first(), label);
     const [file] = await Promise.all([
@@ -265,6 +329,11 @@ async function play(browser, name, story, way) {
   try {
     await within(240, story.default(teller));
     teller.quiet();
+    for (const other of teller.others) other.quiet();
+    if (way === "keys") {
+      const actions = [teller, ...teller.others].reduce((sum, one) => sum + one.actions, 0);
+      teller.hold(`takes ${story.actions} actions at the keyboard`, actions === story.actions, `${actions}`);
+    }
   } catch (error) {
     if (!error.told) {
       failed += 1;
@@ -272,7 +341,8 @@ async function play(browser, name, story, way) {
     }
     await page.screenshot({ path: path.join(screens, `FAIL-${name}-${way}.png`), fullPage: true }).catch(() => {});
   } finally {
-    await teller.mirror?.context().close();
+    for (const one of [teller, ...teller.others]) await one.mirror?.context().close();
+    for (const other of teller.others) await other.context.close();
     await context.close();
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EUPL-1.2
-//! Embeds the static files: our own style, and KERN-UX with fonts and htmx when `assets/dist` is there.
+//! Embeds the static files: our own style, and KERN-UX with fonts when `assets/dist` is there.
 //!
 //! Writes `static_files.rs` with one digest over all of them: it is part of every address, so that a browser may keep
 //! a file for ever and relative addresses inside style sheets still work.

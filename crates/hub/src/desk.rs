@@ -25,9 +25,14 @@ pub enum DeskError {
     /// Not for these eyes or hands, or the store.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// Somebody changed the item meanwhile; it stands like this now.
-    #[error("changed meanwhile")]
-    Changed(Box<DeskItem>),
+    /// Somebody changed the item meanwhile.
+    #[error("changed meanwhile by {by}")]
+    Changed {
+        /// How it stands now.
+        item: Box<DeskItem>,
+        /// Name of who did it; empty = the house itself.
+        by: String,
+    },
     /// The act has no place in the item's state.
     #[error("not now")]
     NotNow(DeskState),
@@ -156,7 +161,13 @@ impl Hub {
         version: i64,
     ) -> Result<DeskItem, DeskError> {
         let item = self.handled_item(access, tenant, id).await?;
-        if item.version == version { Ok(item) } else { Err(DeskError::Changed(Box::new(item))) }
+        if item.version == version { Ok(item) } else { Err(self.changed(item).await?) }
+    }
+
+    /// Tells who was faster.
+    async fn changed(&self, item: DeskItem) -> Result<DeskError, StoreError> {
+        let names = self.names(item.changed_by).await?;
+        Ok(DeskError::Changed { item: Box::new(item), by: names.into_values().next().unwrap_or_default() })
     }
 
     /// Does `act` with an item, if it still stands as in `version`.
@@ -231,7 +242,8 @@ impl Hub {
                 Ok(item)
             }
             Err(CommitError::Store(StoreError::Conflict(_))) => {
-                Err(DeskError::Changed(Box::new(self.handled_item(access, tenant, id).await?)))
+                let item = self.handled_item(access, tenant, id).await?;
+                Err(self.changed(item).await?)
             }
             Err(error) => Err(DeskError::View(error.into())),
         }

@@ -17,6 +17,7 @@ use crate::channel::Channel;
 use crate::content::{Opener, StoredContent};
 use crate::health::Health;
 use crate::letters::Letters;
+use crate::live::LogSizes;
 use crate::measured::Measured;
 use crate::metrics::Metrics;
 use crate::notice::Notices;
@@ -124,6 +125,7 @@ pub struct Hub {
     pub(crate) started: Timestamp,
     pub(crate) recent: Recent,
     pub(crate) readings: Readings,
+    pub(crate) log_sizes: LogSizes,
     connectors: Young<(TenantId, ConnectorId), Connector>,
     rules: Young<TenantId, RuleSet>,
     rows: Young<TenantId, Tenant>,
@@ -183,6 +185,7 @@ impl Hub {
             sessions: OnceLock::new(),
             recent: Recent::default(),
             readings: Readings::default(),
+            log_sizes: LogSizes::default(),
             connectors: Young::new(),
             rules: Young::new(),
             rows: Young::new(),

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod health;
 pub mod hub;
 pub mod letters;
+mod live;
 mod measured;
 pub mod metrics;
 pub mod net;

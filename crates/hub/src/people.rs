@@ -100,11 +100,12 @@ pub struct SignedIn {
 }
 
 impl Hub {
-    /// Who is behind a cookie, with rights as of now.
+    /// Who is behind a cookie, with rights as of now. `used`: a person did something, which keeps the session alive; a
+    /// page that asks by itself does not.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn session(&self, token: &str) -> Result<Option<SignedIn>, StoreError> {
+    pub async fn session(&self, token: &str, used: bool) -> Result<Option<SignedIn>, StoreError> {
         let Ok(token) = Token::parse(token) else { return Ok(None) };
         let hash = hex(&token.lookup_hash());
         let now = self.clock.now();
@@ -117,7 +118,7 @@ impl Hub {
         if !row.active {
             return Ok(None);
         }
-        if now.since(session.seen_at) > Duration::from_secs(60) {
+        if used && now.since(session.seen_at) > Duration::from_secs(60) {
             let touch = async {
                 let mut tx = self.db.begin(Scope::System).await?;
                 accounts::touch(&mut tx, &hash, now, now.plus(SESSION_IDLE)).await?;

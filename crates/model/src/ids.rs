@@ -125,6 +125,8 @@ ids! {
     DraftId,
     /// An attachment of a draft.
     DraftPartId,
+    /// A text that is written again and again.
+    TextBlockId,
 }
 
 impl TenantId {

@@ -81,6 +81,8 @@ pub struct Web {
     pub secure_cookies: bool,
     /// Proxies in front whose `X-Forwarded-For` is believed.
     pub proxies: Vec<std::net::IpAddr>,
+    /// Requests one API token may make within a minute; more are answered with 429.
+    pub api_per_minute: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -226,7 +228,12 @@ impl Default for Config {
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".to_owned(), secure_cookies: true, proxies: Vec::new() }
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            secure_cookies: true,
+            proxies: Vec::new(),
+            api_per_minute: 6_000,
+        }
     }
 }
 

@@ -324,6 +324,7 @@ pub fn start(config: &Config, hub: Arc<Hub>, role: Role, doors: Doors) -> Result
         sign_in: sign_in.clone(),
         secure_cookies: config.web.secure_cookies,
         proxies: config.web.proxies.clone(),
+        api_per_minute: config.web.api_per_minute,
         build: poststelle_web::BuildInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: String::new(),

@@ -68,7 +68,8 @@ from_id!(
     AlarmId,
     NoteId,
     DraftId,
-    DraftPartId
+    DraftPartId,
+    TextBlockId
 );
 
 /// `vec![a.into(), b.into()]` in fewer letters.

@@ -317,6 +317,15 @@ pub async fn last_checkpoint(tx: &mut Tx, tenant: TenantId) -> Result<Option<Che
     }))
 }
 
+/// How long the log of every tenant is. Scope: the whole house.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn log_sizes(tx: &mut Tx) -> Result<std::collections::HashMap<TenantId, i64>, StoreError> {
+    let rows = tx.all(sql::LOG_SIZES, vec![]).await?;
+    rows.iter().map(|r| Ok((parse(r, 0, "tenants.id")?, int(r, 1)?))).collect()
+}
+
 /// Adds a checkpoint; (tenant, size) is unique, so two sequencers never sign two roots of one size.
 ///
 /// # Errors

@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod search;
 pub mod sql;
 pub mod tenants;
+pub mod text_blocks;
 pub mod threads;
 pub mod transfer;
 

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
         },
     ),
     (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
+    (8, Texts::One(include_str!("../migrations/0008_text_blocks.sql"))),
 ];
 
 enum Texts {

@@ -51,6 +51,7 @@ pub const TENANT_TABLES: &[&str] = &[
     "drafts",
     "draft_parts",
     "draft_pieces",
+    "text_blocks",
     "evidence",
     "checkpoints",
     "jobs",
@@ -206,6 +207,11 @@ statements! {
         released_by = $9, changed_at = $10, version = version + 1 WHERE tenant_id = $11 AND id = $12 AND version = $13";
     DRAFT_DELETE = "DELETE FROM drafts WHERE tenant_id = $1 AND id = $2 AND version = $3";
     DRAFT_DESK = "SELECT desk_id FROM drafts WHERE tenant_id = $1 AND message_id = $2 AND message_id <> ''";
+    TEXT_BLOCKS = "SELECT id, name, text, version, changed_at, changed_by FROM text_blocks WHERE tenant_id = $1 ORDER BY name";
+    TEXT_BLOCK_INSERT = "INSERT INTO text_blocks (tenant_id, id, name, text, version, changed_at, changed_by) VALUES ($1, $2, $3, $4, 1, $5, $6)";
+    TEXT_BLOCK_UPDATE = "UPDATE text_blocks SET name = $1, text = $2, version = version + 1, changed_at = $3, changed_by = $4 \
+        WHERE tenant_id = $5 AND id = $6 AND version = $7";
+    TEXT_BLOCK_DELETE = "DELETE FROM text_blocks WHERE tenant_id = $1 AND id = $2 AND version = $3";
     DRAFT_PART_INSERT = "INSERT INTO draft_parts (tenant_id, id, draft_id, name, media_type, size, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     DRAFT_PARTS = "SELECT p.id, p.name, p.media_type, p.size, p.created_at, \
         CAST(COALESCE((SELECT SUM(x.size) FROM draft_pieces x WHERE x.tenant_id = p.tenant_id AND x.part_id = p.id), 0) AS BIGINT) \
@@ -229,6 +235,8 @@ statements! {
     EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
     EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
+    /// One step into the index for each tenant, however long its log is.
+    LOG_SIZES = "SELECT t.id, COALESCE((SELECT MAX(c.size) FROM checkpoints c WHERE c.tenant_id = t.id), 0) FROM tenants t";
     CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
     /// Messages, and pieces of drafts: a piece stands in for message and blob.

@@ -27,6 +27,8 @@ mod scale;
 mod search;
 #[path = "it/statements.rs"]
 mod statements;
+#[path = "it/text_blocks.rs"]
+mod text_blocks;
 #[path = "it/threads.rs"]
 mod threads;
 #[path = "it/transfer.rs"]

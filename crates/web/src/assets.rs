@@ -36,14 +36,14 @@ pub(crate) fn icon() -> String {
     address("poststelle.svg")
 }
 
-/// The script for comfort, if embedded.
-pub(crate) fn script() -> Option<String> {
-    has("htmx.min.js").then(|| address("htmx.min.js"))
-}
-
-/// Our own script for the page on which people write.
+/// The script for the page on which people write.
 pub(crate) fn writing_script() -> String {
     address("schreiben.js")
+}
+
+/// The script that shows what is new.
+pub(crate) fn live_script() -> String {
+    address("neues.js")
 }
 
 /// `GET /static/{digest}/{name}`: an old digest (a page of the node before) gets today's file, not to be kept.

@@ -207,9 +207,10 @@ impl From<DeskError> for Refusal {
         let conflict = |code| Reason::new(code, Fault::Sender);
         match error {
             DeskError::View(error) => error.into(),
-            DeskError::Changed(item) => {
+            DeskError::Changed { item, by } => {
                 let reason = conflict("PST-DESK-0001").with("state", state(item.standing.state));
-                Self::new(StatusCode::CONFLICT, reason)
+                let by = if by.is_empty() { "Die Poststelle".to_owned() } else { crate::text::line(&by, 80) };
+                Self::new(StatusCode::CONFLICT, reason.with("by", by))
             }
             DeskError::NotNow(from) => {
                 Self::new(StatusCode::CONFLICT, conflict("PST-DESK-0002").with("state", state(from)))
@@ -234,7 +235,7 @@ impl From<WriteError> for Refusal {
             WriteError::Refused(reason) => {
                 let status = match reason.code.as_str() {
                     "PST-DRAFT-0008" => StatusCode::PAYLOAD_TOO_LARGE,
-                    "PST-DRAFT-0012" => StatusCode::CONFLICT,
+                    "PST-DRAFT-0012" | "PST-TEXT-0004" | "PST-TEXT-0005" => StatusCode::CONFLICT,
                     "PST-API-0008" => StatusCode::BAD_REQUEST,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };

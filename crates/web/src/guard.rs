@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERER, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::field::Empty;
@@ -42,8 +42,8 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
         traceparent = traceparent(request.headers()),
         status = Empty
     );
-    let reloads = request.headers().contains_key("hx-request");
     let began = web.now();
+    let back = if request.method().is_safe() { None } else { own_page(request.headers()) };
     let foreign = !program && !is_own(request.method(), request.headers());
     let answer = async {
         let answer = if foreign {
@@ -60,10 +60,7 @@ pub(crate) async fn around(State(web): State<Web>, request: Request, next: Next)
     }
     .instrument(span)
     .await;
-    let mut answer = in_words(answer, program);
-    if reloads {
-        leave_whole(&mut answer);
-    }
+    let mut answer = in_words(answer, program, back);
     protect(answer.headers_mut(), web.config().secure_cookies);
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, id);
@@ -78,29 +75,20 @@ fn traceparent(headers: &HeaderMap) -> Option<&str> {
     plain.then_some(text)
 }
 
-/// A part of a page that reloads itself cannot show the sign-in: the browser goes there as a whole.
-fn leave_whole(answer: &mut Response) {
-    if answer.status().is_redirection()
-        && let Some(place) = answer.headers_mut().remove("location")
-    {
-        *answer.status_mut() = StatusCode::NO_CONTENT;
-        answer.headers_mut().insert("hx-redirect", place);
-    }
-}
-
 fn is_for_people(path: &str) -> bool {
     !["/api/", "/health/", "/metrics", "/static/"].iter().any(|p| path.starts_with(p))
 }
 
 /// Gives every refusal its one form.
-fn in_words(answer: Response, program: bool) -> Response {
+fn in_words(answer: Response, program: bool, back: Option<String>) -> Response {
     let refusal = match answer.extensions().get::<Refusal>() {
         Some(refusal) => refusal.clone(),
         // What the framework itself refused; our own error answers have a body type of their own.
         None if is_bare(&answer) => Refusal::of_status(answer.status()),
         None => return answer,
     };
-    let mut words = if program { refusal.problem() } else { pages::refusal(&refusal) };
+    let mut words =
+        if program { refusal.problem() } else { pages::refusal(&refusal, back.unwrap_or_default()) };
     refusal.decorate(&mut words);
     // Headers set on the way (a cookie ended, methods allowed) stay.
     for (name, value) in answer.headers() {
@@ -157,6 +145,15 @@ fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
+/// The page of ours on which a form was sent off: path and query.
+fn own_page(headers: &HeaderMap) -> Option<String> {
+    let from: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
+    let here = headers.get(HOST)?.to_str().ok()?;
+    let page = from.path_and_query()?.as_str();
+    let own = from.authority()?.as_str().eq_ignore_ascii_case(here) && !page.starts_with("//");
+    (own && page.len() < 2000).then(|| page.to_owned())
+}
+
 /// Who asks: the peer, or what a believed proxy says of it.
 pub(crate) fn address(web: &Web, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
@@ -186,6 +183,29 @@ pub(crate) fn counted(address: Option<IpAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_our_own_pages_are_gone_back_to() {
+        let back = |from: &'static str| {
+            let mut map = HeaderMap::new();
+            map.insert("referer", HeaderValue::from_static(from));
+            map.insert("host", HeaderValue::from_static("a.example:80"));
+            own_page(&map)
+        };
+        assert_eq!(
+            back("http://a.example:80/nachrichten/x?von=/arbeit"),
+            Some("/nachrichten/x?von=/arbeit".into())
+        );
+        for foreign in [
+            "http://b.example/nachrichten",
+            "/nachrichten",
+            "http://a.example:80//b.example",
+            "javascript:x",
+            "",
+        ] {
+            assert_eq!(back(foreign), None, "{foreign}");
+        }
+    }
 
     #[test]
     fn foreign_pages_cannot_change_anything() {

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::routing::MethodRouter;
 
-use crate::api::{drafts, intake, log, openapi, read, resume, status};
+use crate::api::{drafts, intake, log, openapi, read, resume, status, text_blocks};
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
 
@@ -53,6 +53,7 @@ routes! {
     "/buecher" => get pages::books::choose;
     "/buecher/{tenant}/{book}" => get pages::books::show;
     "/buecher/{tenant}/{book}/csv" => get pages::books::csv;
+    "/neues" => get pages::live::wait;
     "/suche" => get pages::search::show;
     "/nachrichten/{tenant}/{id}/entwurf" => post pages::drafts::answer;
     "/schreiben" => get pages::drafts::start, post pages::drafts::begin;
@@ -62,6 +63,9 @@ routes! {
     "/entwuerfe/{tenant}/{draft}/anlagen" => post pages::upload::announce;
     "/entwuerfe/{tenant}/{draft}/anlagen/{part}" => get pages::upload::state, put pages::upload::append;
     "/entwuerfe/{tenant}/{draft}/anlagen/{part}/datei" => get pages::upload::file;
+    "/textbausteine" => get pages::text_blocks::list;
+    "/textbausteine/{tenant}" => get pages::text_blocks::fresh, post pages::text_blocks::add;
+    "/textbausteine/{tenant}/{block}" => get pages::text_blocks::show, post pages::text_blocks::change;
     "/betrieb" => get pages::operator::show;
     "/betrieb/alarme/{alarm}/kenntnis" => post pages::operator::acknowledge;
     "/hilfe" => get pages::help;
@@ -83,6 +87,8 @@ routes! {
     "/api/v1/drafts/{tenant}/{draft}/parts/{part}" => delete drafts::detach;
     "/api/v1/drafts/{tenant}/{draft}/send" => post drafts::send;
     "/api/v1/drafts/{tenant}/{draft}/withdraw" => post drafts::withdraw;
+    "/api/v1/tenants/{tenant}/text-blocks" => get text_blocks::list, post text_blocks::add;
+    "/api/v1/tenants/{tenant}/text-blocks/{block}" => put text_blocks::change, delete text_blocks::delete;
     "/api/v1/balance" => get status::balance;
     "/api/v1/status" => get status::status;
     "/api/v1/tenants/{tenant}/log/checkpoint" => get log::checkpoint;

@@ -4,7 +4,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use poststelle_crypto::digest::{hex, sha256};
 use poststelle_crypto::token::constant_time_eq;
 use poststelle_hub::people::SignedIn;
 
@@ -53,11 +54,16 @@ pub(crate) fn cookie(web: &Web, token: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Did a page ask by itself, not the person in front of it? It says so; who does not only keeps the own session alive.
+fn by_itself(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-poststelle-live")
+}
+
 impl Person {
     /// The person behind the cookie of a request, verified now.
     pub(crate) async fn verified(web: &Web, headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let Some(token) = token_of(web, headers) else { return Ok(None) };
-        let Some(signed) = web.hub().session(&token).await? else {
+        let Some(signed) = web.hub().session(&token, !by_itself(headers)).await? else {
             web.forget_operator(&token);
             return Ok(None);
         };
@@ -102,6 +108,10 @@ impl FromRequestParts<Web> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
         let token = bearer(&parts.headers).ok_or_else(Refusal::unknown)?;
+        // Counted before the database is asked, under a hash: the token itself is kept nowhere.
+        web.by_token()
+            .take(&hex(&sha256(token.as_bytes())), web.now())
+            .map_err(|wait| Refusal::wrong(StatusCode::TOO_MANY_REQUESTS, "PST-API-0011").after(wait))?;
         web.hub().api_token(token).await?.map(Self).ok_or_else(Refusal::unknown)
     }
 }

@@ -38,6 +38,8 @@ pub struct WebConfig {
     pub proxies: Vec<IpAddr>,
     /// What this program is.
     pub build: BuildInfo,
+    /// Requests one API token may make within a minute; more are told to wait.
+    pub api_per_minute: u32,
     /// Draws a page of a PDF document ([`crate::preview::pdf_page`]): program and arguments; empty = nobody does.
     pub pdf: Vec<std::ffi::OsString>,
 }
@@ -59,6 +61,7 @@ struct Shared {
     config: WebConfig,
     by_address: Limiter,
     by_login: Limiter,
+    by_token: Limiter,
     checks: Semaphore,
     drawings: Semaphore,
     operators: Mutex<HashMap<[u8; 32], (Timestamp, SignedIn)>>,
@@ -71,12 +74,13 @@ pub(crate) struct Web(Arc<Shared>);
 impl Web {
     pub(crate) fn new(config: WebConfig) -> Self {
         Self(Arc::new(Shared {
-            config,
             by_address: Limiter::new(PER_ADDRESS, WINDOW),
             by_login: Limiter::new(PER_LOGIN, WINDOW),
+            by_token: Limiter::new(config.api_per_minute.max(1), Duration::from_secs(60)),
             checks: Semaphore::new(CHECKS),
             drawings: Semaphore::new(AT_ONCE),
             operators: Mutex::default(),
+            config,
         }))
     }
 
@@ -102,6 +106,10 @@ impl Web {
 
     pub(crate) fn by_login(&self) -> &Limiter {
         &self.0.by_login
+    }
+
+    pub(crate) fn by_token(&self) -> &Limiter {
+        &self.0.by_token
     }
 
     pub(crate) fn drawings(&self) -> &Semaphore {

@@ -18,6 +18,8 @@ mod desk;
 mod downloads;
 #[path = "it/intake.rs"]
 mod intake;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/log.rs"]
 mod log;
 #[path = "it/openapi.rs"]
@@ -42,6 +44,8 @@ mod sending;
 mod sign_in;
 #[path = "it/strangers.rs"]
 mod strangers;
+#[path = "it/text_blocks.rs"]
+mod text_blocks;
 #[path = "it/texts.rs"]
 mod texts;
 #[path = "it/trouble.rs"]

@@ -6,7 +6,8 @@
 
 use futures::StreamExt;
 use poststelle_model::{
-    Access, DeskId, DraftId, DraftKind, DraftState, Event, MailboxId, Message, MessageId, TenantId, Timestamp,
+    Access, DeskId, DraftId, DraftKind, DraftState, Event, MailboxId, Message, MessageId, Part, TenantId,
+    Timestamp,
 };
 use poststelle_store::drafts::{Draft, DraftWrite};
 use poststelle_store::messages::{self, Inspection};
@@ -17,16 +18,21 @@ use super::{Origin, RECIPIENTS_CAP, SUBJECT_CAP, TEXT_CAP, WriteError, about, re
 use crate::change::Change;
 use crate::content::{Content, Opened};
 use crate::hub::Hub;
+use crate::readable;
 use crate::reading::Reading;
 use crate::view::ViewError;
 
 /// Of a quoted text at most this much is put into an answer, bytes.
 const QUOTE_CAP: usize = TEXT_CAP / 2;
+/// Stands above what is passed on.
+const PASSED_ON: &str = "-------- Weitergeleitete Nachricht --------";
+/// Octets of a body part that are read for it: HTML says little with many.
+const HTML_CAP: usize = 512 * 1024;
 /// Octets of a message in which its header is looked for.
 const HEAD: u64 = 256 * 1024;
 
 impl Hub {
-    /// Begins a draft. `quoted` is the text of the message it answers or passes on.
+    /// Begins a draft. What it answers or passes on is quoted in it.
     ///
     /// # Errors
     /// [`WriteError`]; as for reading and handling that message.
@@ -35,7 +41,6 @@ impl Hub {
         access: &Access,
         tenant: TenantId,
         origin: Origin,
-        quoted: &str,
     ) -> Result<Draft, WriteError> {
         let now = self.clock.now();
         let mut draft = Draft {
@@ -81,6 +86,7 @@ impl Hub {
                 let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
                 let inspection = messages::inspection(&mut tx, tenant, id).await?.unwrap_or_default();
                 let boxes = messages::mailboxes(&mut tx, tenant, id).await?;
+                let parts = messages::parts(&mut tx, tenant, id, 0, 1000).await?;
                 tx.rollback().await?;
                 // The box it came to; of several the first that is also this person's.
                 let first = message.mailbox.into_iter().chain(boxes);
@@ -91,13 +97,14 @@ impl Hub {
                 draft.desk = self.own_desk(access, tenant, Some(id)).await?;
                 let opened = self.header(&message, &content).await?;
                 draft.thread = self.thread_of(&opened, &inspection);
+                let quoted = self.words(&message, &content, &parts).await?;
                 let text = if reply {
                     draft.recipients = self.answer_to(&opened, &inspection);
                     draft.subject = prefixed("AW: ", &["aw:", "re:"], &inspection.subject);
-                    quote(&message, &inspection, quoted)
+                    quote(&message, &inspection, &quoted)
                 } else {
                     draft.subject = prefixed("WG: ", &["wg:", "fw:", "fwd:"], &inspection.subject);
-                    enclose(&message, &inspection, quoted)
+                    enclose(&message, &inspection, &quoted)
                 };
                 draft.body = self.seal(&draft, &text).await?;
                 if !reply {
@@ -137,6 +144,28 @@ impl Hub {
         let mut desks = tenants::desks(&mut tx, tenant).await?;
         desks.sort_by_key(|d| d.kind == "clearing");
         Ok(desks.into_iter().map(|d| d.id).find(mine))
+    }
+
+    /// The text of a message as a person reads it, at most [`QUOTE_CAP`] octets of it.
+    async fn words(
+        &self,
+        message: &Message,
+        content: &dyn Content,
+        parts: &[Part],
+    ) -> Result<String, WriteError> {
+        let Some(part) = readable::body_part(parts) else { return Ok(String::new()) };
+        let Some(opener) = self.opener(&message.transport.media_type) else { return Ok(String::new()) };
+        let mut octets = Vec::new();
+        let mut stream = content.part(part).await.map_err(|e| WriteError::Refused(e.reason))?;
+        while let Some(piece) = stream.next().await {
+            octets.extend_from_slice(&piece.map_err(|e| WriteError::Refused(e.reason))?);
+            if octets.len() > HTML_CAP {
+                octets.truncate(HTML_CAP);
+                break;
+            }
+        }
+        let words = opener.text(&part.charset, &octets);
+        Ok(if part.declared == "text/html" { readable::from_html(&words) } else { readable::block(&words) })
     }
 
     /// What stands in the header of a message.
@@ -227,7 +256,7 @@ fn enclose(message: &Message, inspection: &Inspection, text: &str) -> String {
     let shown = cut(text, QUOTE_CAP);
     let end = if shown.len() < text.len() { "\n[…]" } else { "" };
     format!(
-        "\n\n-------- Weitergeleitete Nachricht --------\nVon: {}\nDatum: {}\nAn: {}\nBetreff: {}\n\n{shown}{end}\n",
+        "\n\n{PASSED_ON}\nVon: {}\nDatum: {}\nAn: {}\nBetreff: {}\n\n{shown}{end}\n",
         sender(inspection),
         when.berlin(),
         plain_line(&inspection.recipients, 1000),
@@ -235,9 +264,45 @@ fn enclose(message: &Message, inspection: &Inspection, text: &str) -> String {
     )
 }
 
+/// A text with `block` where a person would write it: above what is quoted or passed on, else at the end.
+#[must_use]
+pub fn above_quotation(text: &str, block: &str) -> String {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let quotation = lines.iter().enumerate().position(|(at, line)| {
+        *line == PASSED_ON
+            || (line.ends_with(':') && lines.get(at + 1).is_some_and(|next| next.starts_with('>')))
+    });
+    let (before, after) = lines.split_at(quotation.unwrap_or(lines.len()));
+    let (before, after) = (before.join("\n"), after.join("\n"));
+    let mut out = before.trim_end().to_owned();
+    if !out.is_empty() {
+        out.push_str("\n\n");
+    }
+    out.push_str(block);
+    out.push('\n');
+    if !after.is_empty() {
+        out.push('\n');
+        out.push_str(&after);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_stands_above_the_quotation() {
+        assert_eq!(above_quotation("", "Gruß"), "Gruß\n");
+        assert_eq!(above_quotation("Guten Tag,\n", "Gruß"), "Guten Tag,\n\nGruß\n");
+        let quoted = "Guten Tag,\n\nAm 2. März schrieb Erna:\n> Frage:\n> Wann?\n";
+        let with = "Guten Tag,\n\nGruß\n\nAm 2. März schrieb Erna:\n> Frage:\n> Wann?\n";
+        assert_eq!(above_quotation(quoted, "Gruß"), with);
+        assert_eq!(
+            above_quotation(&format!("\n\n{PASSED_ON}\nVon: x"), "Gruß"),
+            format!("Gruß\n\n{PASSED_ON}\nVon: x")
+        );
+    }
 
     #[test]
     fn subjects_are_prefixed_once() {

@@ -7,6 +7,7 @@
 //! what counts is what is sent.
 
 mod begin;
+mod blocks;
 mod parts;
 mod send;
 
@@ -24,6 +25,8 @@ use crate::change::{Change, CommitError};
 use crate::hub::Hub;
 use crate::view::ViewError;
 
+pub use begin::above_quotation;
+pub use blocks::{BLOCK_NAME_CAP, BLOCK_TEXT_CAP, BLOCKS_CAP, Filling, filled};
 pub use parts::Upload;
 pub use send::{SEND_VERSION, Submitted};
 

@@ -94,6 +94,7 @@ pub(super) const SHARED: &[Table] = &[
             UNION SELECT owner FROM desk_items WHERE tenant_id = $1 AND owner <> '' \
             UNION SELECT principal_id FROM notes WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM drafts WHERE tenant_id = $1 \
+            UNION SELECT changed_by FROM text_blocks WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM grants WHERE tenant_id = $1)",
         key: &[Text("id")],
         insert: None,
@@ -137,6 +138,7 @@ pub(super) const OWN: &[Table] = tables! {
     "drafts" [Text("id")] "tenant_id, id, principal_id, mailbox_id, kind, answers, thread, recipients, copies, subject, body, state, reason, send_at, desk_id, message_id, released_by, created_at, changed_at, version";
     "draft_parts" [Text("id")] "tenant_id, id, draft_id, name, media_type, size, created_at";
     "draft_pieces" [Text("id")] "tenant_id, id, part_id, start_at, size, sha256, wrapped";
+    "text_blocks" [Text("id")] "tenant_id, id, name, text, version, changed_at, changed_by";
     "evidence" [Text("subject"), Int("n")] "tenant_id, subject, n, event, at, who, envelope, body, hash, pos";
     "checkpoints" [Int("size")] "tenant_id, size, root, frontier, note, fence, created_at";
     "jobs" [Text("id")] "id, tenant_id, lane, kind, version, subject, payload, available_at, lease_token, attempts, created_at";

@@ -6,11 +6,12 @@ use poststelle_store::sql;
 use crate::bed;
 
 /// All migrations in order.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     include_str!("../../migrations/0001_spine.sql"),
     include_str!("../../migrations/0002_desk.sql"),
     include_str!("../../migrations/0003_drafts.sql"),
     include_str!("../../migrations/0005_accounts.sql"),
+    include_str!("../../migrations/0008_text_blocks.sql"),
     include_str!("../../migrations/0004_search.postgres.sql"),
 ];
 

@@ -178,7 +178,7 @@ pub(crate) async fn begin(
         (None, None, Some(message)) => Origin::Forward(message.parse().map_err(absent)?),
         _ => return Err(bad()),
     };
-    let draft = web.hub().begin_draft(&signed.access, tenant, origin, "").await?;
+    let draft = web.hub().begin_draft(&signed.access, tenant, origin).await?;
     let mut answer = (StatusCode::CREATED, Json(summary(&draft))).into_response();
     if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/drafts/{tenant}/{}", draft.id)) {
         answer.headers_mut().insert(LOCATION, place);
@@ -238,7 +238,7 @@ pub(crate) async fn save(
 #[into_params(parameter_in = Query)]
 pub(crate) struct Seen {
     /// The version it was made from.
-    version: i64,
+    pub(crate) version: i64,
 }
 
 /// Deletes a draft that was not sent.

@@ -12,3 +12,4 @@ pub(crate) mod openapi;
 pub(crate) mod read;
 pub(crate) mod resume;
 pub(crate) mod status;
+pub(crate) mod text_blocks;

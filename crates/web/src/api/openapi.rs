@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{drafts, intake, log, read, resume, status};
+use super::{drafts, intake, log, read, resume, status, text_blocks};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -47,6 +47,7 @@ refusals! {
         403 "Known, but not allowed" Forbidden,
         404 "Not there, or not for this client: the answer is the same" Absent,
         405 "No such method here" Method,
+        429 "Too much at once; try again later" Busy,
         500 "A mistake of the house" Mistake,
         503 "Database or blob store do not answer; try again later" Later,
     }
@@ -56,7 +57,6 @@ refusals! {
         413 "Larger than the cap" TooLarge,
         415 "Unknown content type, or encoded content" Kind,
         422 "Empty, or no such mailbox" Unfit,
-        429 "Too much at once; try again later" Busy,
     }
     /// Of what takes JSON, beside [`Refusals`].
     JsonRefusals {
@@ -108,6 +108,10 @@ impl Modify for Doors {
         drafts::detach,
         drafts::send,
         drafts::withdraw,
+        text_blocks::list,
+        text_blocks::add,
+        text_blocks::change,
+        text_blocks::delete,
         status::balance,
         status::status,
         log::checkpoint,

@@ -13,7 +13,8 @@ use poststelle_model::{DeliveryId, DeskAct, DeskId, DeskState, PrincipalId, Tena
 use poststelle_store::desk::{Counts, DeskItem, DeskLine, Filter};
 use serde::Deserialize;
 
-use super::{Choice, Frame, Refresh, optional, page};
+use super::live::Live;
+use super::{Choice, Frame, optional, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -27,6 +28,7 @@ const PAGE: i64 = 30;
 struct DesksPage {
     frame: Frame,
     desks: Vec<DeskRow>,
+    live: Live,
 }
 
 struct DeskRow {
@@ -51,9 +53,7 @@ struct DeskPage {
     older: String,
     newest: String,
     empty: String,
-    here: String,
-    toggle: String,
-    poll: String,
+    live: Live,
 }
 
 struct List {
@@ -88,12 +88,11 @@ pub(crate) struct Asked {
     mandant: String,
     #[serde(default)]
     vor: String,
-    #[serde(default)]
-    auto: String,
 }
 
 /// `GET /arbeit`: the person's desks; with one only, straight to it.
 pub(crate) async fn desks(State(web): State<Web>, person: Person) -> Result<Response, Refusal> {
+    let live = Live::list(web.hub(), &person.signed.access).await?.at("/arbeit");
     let places = web.hub().workplaces(&person.signed.access).await?;
     if let [only] = places.as_slice() {
         return Ok(Redirect::to(&format!("/arbeit/{}", only.desk.id)).into_response());
@@ -109,7 +108,7 @@ pub(crate) async fn desks(State(web): State<Web>, person: Person) -> Result<Resp
         .collect();
     Ok(page(
         StatusCode::OK,
-        &DesksPage { frame: Frame::new("Arbeitskörbe", "/arbeit", Some(&person)), desks },
+        &DesksPage { frame: Frame::new("Arbeitskörbe", "/arbeit", Some(&person)), desks, live },
     ))
 }
 
@@ -130,6 +129,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     let access = &person.signed.access;
     let id: DeskId = desk.parse().map_err(|_| Refusal::not_found())?;
+    let live = if asked.vor.is_empty() { Live::list(web.hub(), access).await? } else { Live::none() };
     let places = web.hub().workplaces(access).await?;
     let place = places.into_iter().find(|p| p.desk.id == id).ok_or_else(Refusal::not_found)?;
     let chosen = optional::<TenantId>(&asked.mandant)?;
@@ -149,7 +149,6 @@ pub(crate) async fn show(
         format!("{path}?{}", parts.join("&"))
     };
     let owners = web.hub().names(found.iter().filter_map(|l| l.item.standing.owner)).await?;
-    let refresh = Refresh::new(&address(list, before), if before.is_none() { &asked.auto } else { "" });
     let several = place.tenants.len() > 1;
     let template = DeskPage {
         frame: Frame::new(name(&place), "/arbeit", Some(&person)),
@@ -165,6 +164,7 @@ pub(crate) async fn show(
             .collect(),
         tenants: place.tenants.iter().map(|t| Choice::new(t, chosen)).collect(),
         list,
+        live: live.at(address(list, before)),
         several,
         older: found
             .last()
@@ -182,9 +182,6 @@ pub(crate) async fn show(
             })
             .collect(),
         path,
-        here: refresh.here,
-        toggle: refresh.toggle,
-        poll: refresh.poll,
     };
     Ok(page(StatusCode::OK, &template))
 }

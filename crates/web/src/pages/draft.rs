@@ -12,9 +12,10 @@ use axum::http::header::ACCEPT;
 use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_hub::texts;
 use poststelle_hub::writing::{
-    DraftView, LINE_CAP, SUBJECT_CAP, Submitted, TEXT_CAP, Typed, Upload, WriteError,
+    DraftView, Filling, LINE_CAP, SUBJECT_CAP, Submitted, TEXT_CAP, Typed, Upload, WriteError,
+    above_quotation, filled,
 };
-use poststelle_model::{DraftId, DraftKind, DraftPartId, DraftState, TenantId, Timestamp};
+use poststelle_model::{DraftId, DraftKind, DraftPartId, DraftState, TenantId, TextBlockId, Timestamp};
 use serde_json::json;
 
 use super::drafts::{Asked, DraftPath, ids, notice};
@@ -50,6 +51,8 @@ struct DraftPage {
     /// Who wrote it, when somebody else is to release it.
     author: Option<String>,
     answered: String,
+    /// Texts to choose from: id and name.
+    blocks: Vec<(String, String)>,
     text_cap: usize,
     soonest: String,
 }
@@ -75,6 +78,7 @@ pub(crate) async fn show(
         return Ok(Redirect::to(&format!("/nachrichten/{tenant}/{message}")).into_response());
     }
     let mut template = template(&web, &person, view);
+    template.blocks = blocks(&web, &person, tenant).await?;
     template.notice = notice(&asked.hinweis);
     Ok(page(StatusCode::OK, &template))
 }
@@ -124,14 +128,23 @@ fn template(web: &Web, person: &Person, view: DraftView) -> DraftPage {
         },
         author: author.map(|a| text::line(&a, 80)),
         answered: draft.answers.map(|m| format!("/nachrichten/{}/{m}", draft.tenant)).unwrap_or_default(),
+        blocks: Vec::new(),
         text_cap: TEXT_CAP,
         soonest: web.now().plus(std::time::Duration::from_secs(300)).in_berlin("%Y-%m-%dT%H:%M"),
         typed: Typed { recipients: draft.recipients, copies: draft.copies, subject: draft.subject, text },
     }
 }
 
+/// The tenant's texts to choose from.
+async fn blocks(web: &Web, person: &Person, tenant: TenantId) -> Result<Vec<(String, String)>, Refusal> {
+    let blocks = web.hub().text_blocks(&person.signed.access, tenant).await?;
+    Ok(blocks.into_iter().map(|b| (b.id.to_string(), text::line(&b.name, 120))).collect())
+}
+
 /// What is to be done.
 enum Step {
+    /// Puts a text in.
+    Block(TextBlockId),
     Save,
     Attach,
     Detach(DraftPartId),
@@ -148,6 +161,7 @@ struct Form {
     typed: Typed,
     step: String,
     at: String,
+    block: String,
 }
 
 /// Longest form: the files, and as much again for fields and edges as would be far too long.
@@ -216,6 +230,7 @@ pub(crate) async fn submit(
     let view = web.hub().draft_view(&person.signed.access, tenant, id).await?;
     let open = view.draft.state == DraftState::Open;
     let mut template = template(&web, &person, view);
+    template.blocks = blocks(&web, &person, tenant).await?;
     if open {
         template.typed = form.typed;
     }
@@ -272,6 +287,7 @@ async fn work(
             "text" => form.typed.text = value(field, 4 * TEXT_CAP).await?,
             "schritt" => form.step = value(field, 100).await?,
             "zeitpunkt" => form.at = value(field, 40).await?,
+            "baustein" => form.block = value(field, 40).await?,
             "datei" if field.file_name().is_some_and(|n| !n.is_empty()) => {
                 // The fields stand before the files; what they say counts first.
                 if saved.is_none() {
@@ -298,6 +314,19 @@ async fn work(
         let done = hub.release_draft(access, tenant, id, form.version.unwrap_or(0), release).await?;
         return Ok(if release { Done::Sent(done) } else { Done::GivenBack });
     }
+    if let Step::Block(block) = step {
+        let block = hub.text_block(access, tenant, block).await.map_err(WriteError::from)?;
+        let with = Filling {
+            tenant: hub.tenant(tenant).await?.name.clone(),
+            name: person.signed.name.clone(),
+            subject: form.typed.subject.trim().to_owned(),
+            date: web.now().in_berlin("%d.%m.%Y"),
+        };
+        form.typed.text =
+            above_quotation(&form.typed.text.replace("\r\n", "\n"), &filled(&block.text, &with));
+        // What came with the files was saved without it.
+        form.version = saved.take().or(form.version);
+    }
     let version = match saved {
         Some(version) => version,
         None => save(web, person, tenant, id, form).await?,
@@ -308,6 +337,7 @@ async fn work(
             let draft = hub.detach(access, tenant, id, part).await?;
             Ok(Done::Saved(draft.version, "entfernt"))
         }
+        Step::Block(_) => Ok(Done::Saved(version, "eingefuegt")),
         Step::Attach if attached => Ok(Done::Saved(version, "angehaengt")),
         _ => Ok(Done::Saved(version, "gespeichert")),
     }
@@ -318,6 +348,7 @@ fn step(form: &Form) -> Result<Step, Refusal> {
         ("" | "speichern", _) => Step::Save,
         ("anhaengen", _) => Step::Attach,
         ("entfernen", part) => Step::Detach(part.parse().map_err(|_| Refusal::not_found())?),
+        ("einfuegen", _) => Step::Block(form.block.parse().map_err(|_| Refusal::not_found())?),
         ("senden", _) => Step::Send(None),
         // What is no time is refused as one that is not ahead.
         ("spaeter", _) => Step::Send(Some(Timestamp::parse_local(&form.at).unwrap_or(Timestamp(0)))),

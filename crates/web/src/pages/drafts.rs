@@ -6,15 +6,12 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Redirect, Response};
-use poststelle_hub::readable;
 use poststelle_hub::texts;
-use poststelle_hub::view::MessageView;
 use poststelle_hub::writing::{DraftLine, Origin};
 use poststelle_model::{DraftId, DraftState, MailboxId, TenantId};
 use poststelle_store::drafts::Draft;
 use serde::Deserialize;
 
-use super::message::octets;
 use super::messages::standing;
 use super::{Frame, page};
 use crate::download::MessagePath;
@@ -71,7 +68,7 @@ pub(crate) struct Asked {
 pub(crate) fn notice(word: &str) -> String {
     match word {
         "angelegt" | "gespeichert" | "angehaengt" | "entfernt" | "wartet" | "zurueckgeholt" | "geloescht"
-        | "freigabe" | "zurueckgegeben" => texts::say(&format!("notice-{word}"), &[]),
+        | "freigabe" | "zurueckgegeben" | "eingefuegt" => texts::say(&format!("notice-{word}"), &[]),
         _ => String::new(),
     }
 }
@@ -212,7 +209,7 @@ pub(crate) async fn begin(
     let tenant: TenantId = tenant.parse().map_err(|_| Refusal::not_found())?;
     let mailbox: MailboxId = mailbox.parse().map_err(|_| Refusal::not_found())?;
     let access = &person.signed.access;
-    Ok(to_draft(&web.hub().begin_draft(access, tenant, Origin::Box(mailbox), "").await?))
+    Ok(to_draft(&web.hub().begin_draft(access, tenant, Origin::Box(mailbox)).await?))
 }
 
 /// The form on a message's page.
@@ -237,19 +234,7 @@ pub(crate) async fn answer(
         "weiterleitung" => Origin::Forward(id),
         _ => Origin::Reply(id),
     };
-    let access = &person.signed.access;
-    let view = web.hub().message_view(access, tenant, id).await?;
-    let quoted = quoted(&web, &view).await?;
-    Ok(to_draft(&web.hub().begin_draft(access, tenant, origin, &quoted).await?))
-}
-
-/// The text of a message, for a quotation.
-async fn quoted(web: &Web, view: &MessageView) -> Result<String, Refusal> {
-    let Some(part) = readable::body_part(&view.parts) else { return Ok(String::new()) };
-    let Some(opener) = web.hub().opener(&view.message.transport.media_type) else { return Ok(String::new()) };
-    let (octets, _) = octets(web, view, part).await?;
-    let words = opener.text(&part.charset, &octets);
-    Ok(if part.declared == "text/html" { readable::from_html(&words) } else { text::block(&words) })
+    Ok(to_draft(&web.hub().begin_draft(&person.signed.access, tenant, origin).await?))
 }
 
 #[derive(Template)]

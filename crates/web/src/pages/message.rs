@@ -15,8 +15,9 @@ use poststelle_store::messages::Line;
 use serde::Deserialize;
 
 use super::desk::{self, Panel};
+use super::live::Live;
 use super::messages::{Row, colour, in_words, standing};
-use super::{Frame, Refresh, books, page, resume};
+use super::{Frame, books, page, resume};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
 use crate::error::Refusal;
 use crate::session::Person;
@@ -53,9 +54,7 @@ struct MessagePage {
     placed: Vec<Placed>,
     clearing: bool,
     processed: bool,
-    here: String,
-    toggle: String,
-    poll: String,
+    live: Live,
     /// What became of what the person just did; empty = nothing was done.
     notice: String,
     csrf: String,
@@ -145,8 +144,6 @@ struct Placed {
 #[derive(Deserialize, Default)]
 pub(crate) struct Wanted {
     #[serde(default)]
-    auto: String,
-    #[serde(default)]
     hinweis: String,
     /// Path of the desk or the search the person came from.
     #[serde(default)]
@@ -167,7 +164,7 @@ pub(crate) async fn show(
     let view = web.hub().message_view(&person.signed.access, tenant, id).await?;
     let base = format!("/nachrichten/{tenant}/{id}");
     let body = read_body(&web, &view, &base, &wanted.ansicht).await;
-    let refresh = Refresh::new(&base, &wanted.auto);
+    let live = Live::message(tenant, id, view.timeline.len()).at(base.as_str());
     let subject = subject(&view);
     let states: Vec<DeliveryState> = view.deliveries.iter().map(|d| d.delivery.state).collect();
     let (state, colour) = standing(view.inspection.is_some(), &states);
@@ -224,9 +221,7 @@ pub(crate) async fn show(
         receipts: receipts(&view),
         waiting: view.waiting.iter().map(|w| wait(w, &view, &base)).collect(),
         deliveries: view.deliveries.into_iter().map(|d| handover(d, view.handles, &base)).collect(),
-        here: refresh.here,
-        toggle: refresh.toggle,
-        poll: refresh.poll,
+        live,
         notice: match wanted.hinweis.as_str() {
             word @ ("fortgesetzt" | "unveraendert" | "vorgang" | "vermerk" | "gesendet") => {
                 texts::say(&format!("notice-{word}"), &[])

@@ -12,7 +12,8 @@ use poststelle_store::messages::Line;
 use poststelle_store::tenants::Tenant;
 use serde::Deserialize;
 
-use super::{Choice, Frame, Refresh, optional, page};
+use super::live::Live;
+use super::{Choice, Frame, optional, page};
 use crate::error::Refusal;
 use crate::session::Person;
 use crate::text;
@@ -32,9 +33,7 @@ struct MessagesPage {
     older: String,
     /// Address of the newest page; empty = this is it.
     newest: String,
-    here: String,
-    toggle: String,
-    poll: String,
+    live: Live,
 }
 
 /// One line.
@@ -59,8 +58,6 @@ pub(crate) struct Asked {
     mandant: String,
     #[serde(default)]
     vor: String,
-    #[serde(default)]
-    auto: String,
 }
 
 /// `GET /nachrichten`.
@@ -70,6 +67,7 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let access = &person.signed.access;
+    let live = if asked.vor.is_empty() { Live::list(web.hub(), access).await? } else { Live::none() };
     let tenants = web.hub().visible_tenants(access).await?;
     let chosen = choose(&tenants, &asked.mandant)?;
     let before = optional::<MessageId>(&asked.vor)?;
@@ -92,8 +90,6 @@ pub(crate) async fn list(
         }
         lines = found.into_iter().map(in_words).collect();
     }
-    // Older pages do not change.
-    let refresh = Refresh::new(&here, if before.is_none() { &asked.auto } else { "" });
     let template = MessagesPage {
         frame: Frame::new("Nachrichten", "/nachrichten", Some(&person)),
         tenant_name: chosen.map(|t| t.name.clone()).unwrap_or_default(),
@@ -101,9 +97,7 @@ pub(crate) async fn list(
         lines,
         older,
         newest,
-        here: refresh.here,
-        toggle: refresh.toggle,
-        poll: refresh.poll,
+        live: live.at(here),
     };
     Ok(page(StatusCode::OK, &template))
 }

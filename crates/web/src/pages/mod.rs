@@ -7,12 +7,14 @@ pub(crate) mod books;
 pub(crate) mod desk;
 pub(crate) mod draft;
 pub(crate) mod drafts;
+pub(crate) mod live;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
 pub(crate) mod resume;
 pub(crate) mod search;
 pub(crate) mod sign_in;
+pub(crate) mod text_blocks;
 pub(crate) mod upload;
 
 use std::str::FromStr;
@@ -46,8 +48,6 @@ pub(crate) struct Frame {
     pub(crate) styles: Vec<String>,
     /// Picture in the browser's tab.
     pub(crate) icon: String,
-    /// Script for comfort.
-    pub(crate) script: Option<String>,
     /// Who is signed in; `None` = nobody, then no menu.
     pub(crate) person: Option<Bar>,
     /// Path of the menu's entry this page belongs to.
@@ -72,14 +72,7 @@ impl Frame {
             writes: !p.signed.access.writing_tenants().is_empty(),
             is_operator: p.signed.access.is_operator(),
         });
-        Self {
-            title: title.into(),
-            styles: assets::styles(),
-            icon: assets::icon(),
-            script: assets::script(),
-            person,
-            active,
-        }
+        Self { title: title.into(), styles: assets::styles(), icon: assets::icon(), person, active }
     }
 
     /// Marks the current entry of the menu.
@@ -109,32 +102,6 @@ pub(crate) fn optional<T: FromStr>(text: &str) -> Result<Option<T>, Refusal> {
     text.parse().map(Some).map_err(|_| Refusal::not_found())
 }
 
-/// Reloading by itself: only when the person asked for it, and for an hour at most, so that a forgotten page does not
-/// keep a session alive for ever. Each answer carries the address of the next one with its number.
-pub(crate) struct Refresh {
-    /// Address of this page as it is.
-    pub(crate) here: String,
-    /// Switches it on or off.
-    pub(crate) toggle: String,
-    /// Address of the next reload; empty = none.
-    pub(crate) poll: String,
-}
-
-/// Reloads in one hour, every ten seconds.
-const RELOADS: u32 = 360;
-
-impl Refresh {
-    /// `asked` is the number in the address of the page `here`; empty = off.
-    pub(crate) fn new(here: &str, asked: &str) -> Self {
-        let join = if here.contains('?') { '&' } else { '?' };
-        let at = |n: u32| format!("{here}{join}auto={n}");
-        match asked.parse::<u32>() {
-            Ok(n) if n < RELOADS => Self { here: at(1), toggle: here.to_owned(), poll: at(n + 1) },
-            _ => Self { here: here.to_owned(), toggle: at(1), poll: String::new() },
-        }
-    }
-}
-
 /// A rendered page.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
@@ -156,14 +123,16 @@ struct ErrorPage {
     frame: Frame,
     sentence: String,
     code: String,
+    back: String,
 }
 
-/// A refusal as a page.
-pub(crate) fn refusal(refusal: &Refusal) -> Response {
+/// A refusal as a page, with a way back to the page of ours that asked (empty = none).
+pub(crate) fn refusal(refusal: &Refusal, back: String) -> Response {
     let template = ErrorPage {
         frame: Frame::new(refusal.title(), "", None),
         sentence: refusal.sentence(),
         code: refusal.reason.code.as_str().to_owned(),
+        back,
     };
     page(refusal.status, &template)
 }
@@ -215,20 +184,4 @@ pub(crate) async fn help(State(web): State<Web>, headers: axum::http::HeaderMap)
         ),
     ];
     page(StatusCode::OK, &HelpPage { frame: Frame::new("Hilfe", "/hilfe", person.as_ref()), states })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Refresh;
-
-    #[test]
-    fn reloading_ends() {
-        let off = Refresh::new("/a?b=1", "");
-        assert_eq!((off.toggle.as_str(), off.poll.as_str()), ("/a?b=1&auto=1", ""));
-        let on = Refresh::new("/a", "7");
-        assert_eq!((on.toggle.as_str(), on.poll.as_str()), ("/a", "/a?auto=8"));
-        for end in ["360", "99999999999", "x"] {
-            assert!(Refresh::new("/a", end).poll.is_empty(), "{end}");
-        }
-    }
 }

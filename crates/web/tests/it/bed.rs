@@ -346,6 +346,7 @@ async fn node(
         sign_in: Arc::new(LocalAccounts),
         secure_cookies: secure,
         proxies: vec!["10.0.0.1".parse().unwrap()],
+        api_per_minute: 6000,
         build: BuildInfo { version: "0.1.0".to_owned(), revision: String::new(), node: "test".to_owned() },
         pdf: crate::preview::command(),
     });

@@ -213,3 +213,34 @@ async fn over_the_wire() {
     stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
 }
+
+/// A client that runs wild is slowed down; its neighbour is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_cannot_ask_without_end() {
+    let bed = Bed::new().await;
+    let router = poststelle_web::router(poststelle_web::WebConfig {
+        hub: std::sync::Arc::clone(&bed.hub),
+        sign_in: std::sync::Arc::new(poststelle_hub::people::LocalAccounts),
+        secure_cookies: false,
+        proxies: Vec::new(),
+        api_per_minute: 3,
+        build: poststelle_web::BuildInfo::default(),
+        pdf: Vec::new(),
+    });
+    let status = async |token: &str| {
+        let request = axum::http::Request::get("/api/v1/messages")
+            .header("authorization", format!("Bearer {token}"))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        crate::bed::ask(&router, request).await
+    };
+    for _ in 0..3 {
+        assert_eq!(status(&bed.a.reader).await.status, StatusCode::OK);
+    }
+    let refused = status(&bed.a.reader).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "60"));
+    assert_eq!(refused.json()["code"], "PST-API-0011");
+    assert_eq!(status(&bed.b.reader).await.status, StatusCode::OK);
+    bed.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(status(&bed.a.reader).await.status, StatusCode::OK);
+}

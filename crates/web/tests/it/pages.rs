@@ -82,10 +82,8 @@ async fn paging_and_choosing() {
     );
     let other = bed.see(&format!("/nachrichten?mandant={third}"), &cookie).await.text();
     assert!(other.contains("Hier ist noch keine Nachricht"));
-    // Reloading by itself only when asked.
-    assert!(!first.contains("hx-get"));
-    let reloading = bed.see(&format!("/nachrichten?mandant={third}&auto=1"), &cookie).await.text();
-    assert!(reloading.contains("auto=2\" hx-trigger=\"every 10s\""), "{reloading}");
+    // Old pages do not change.
+    assert!(first.contains("data-url=\"/neues?stand=") && !second.contains("data-url"), "{second}");
     let plain = bed.see(&format!("/nachrichten/{}/{}", bed.a.tenant, last.unwrap()), &cookie).await.text();
     assert!(plain.contains("<div class=\"pst-text\">Text 30</div>"), "{plain}");
 }

@@ -202,6 +202,7 @@ async fn who_draws_harms_nobody() {
             sign_in: Arc::new(LocalAccounts),
             secure_cookies: false,
             proxies: Vec::new(),
+            api_per_minute: 6000,
             build: BuildInfo::default(),
             pdf: command.iter().map(Into::into).collect(),
         });

@@ -39,7 +39,7 @@ async fn each_way_of_reading_is_told_once_an_hour() {
 
     let page = bed.see(&base, &cookie).await.text();
     assert!(page.contains("Von Karla Klerk geöffnet."), "the very page shows it: {page}");
-    for path in ["/original", "/teile/1", "/teile/2", "/anhaenge.zip", "", "/original", "?auto=1"] {
+    for path in ["/original", "/teile/1", "/teile/2", "/anhaenge.zip", "", "/original", "?ansicht=text"] {
         assert_eq!(bed.see(&format!("{base}{path}"), &cookie).await.status, StatusCode::OK, "{path}");
     }
     let clerk = format!("principal:{}", bed.a.clerk);

@@ -30,7 +30,7 @@ async fn sent_once_however_often_it_is_asked_for() {
         ..Typed::default()
     };
     let begin = async || {
-        let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
+        let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox)).await.unwrap();
         hub.save_draft(&access, tenant, draft.id, 1, &typed).await.unwrap()
     };
     // Two at once, on two nodes.
@@ -138,7 +138,7 @@ async fn what_failed_comes_back_to_the_desk_it_was_written_from() {
     let access = benno.access(&bed).await;
     *bed.far.does.lock().unwrap() = Does::Refuses;
     let hub = &bed.hub;
-    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
+    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox)).await.unwrap();
     assert_eq!((draft.desk, draft.state), (Some(desk), DraftState::Open));
     let path = format!("/entwuerfe/{tenant}/{}", draft.id);
     let fields = [
@@ -305,7 +305,7 @@ async fn the_sweep_leaves_drafts_alone() {
     let bed = Bed::new().await;
     let ada = Writer::of(&bed, &bed.a).await;
     let (tenant, access, hub) = (bed.a.tenant, ada.access(&bed).await, &bed.hub);
-    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap();
+    let draft = hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox)).await.unwrap();
     let upload = Upload { name: "Plan.pdf".to_owned(), media_type: "application/pdf".to_owned() };
     let plan = stream::iter([Ok(Bytes::from_static(b"Plan"))]).boxed();
     let draft = hub.attach(&access, tenant, draft.id, &upload, plan).await.unwrap();

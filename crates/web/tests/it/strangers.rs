@@ -40,6 +40,9 @@ pub enum Kind {
     /// The same of a client.
     ApiDraft,
     ApiDraftPart,
+    /// A text written again and again; the same for clients.
+    TextBlock,
+    ApiTextBlock,
     /// A box to write from, with its tenant.
     Sender,
     /// A page begins after this message.
@@ -118,14 +121,17 @@ async fn on_desk(bed: &Bed, side: &Side, message: MessageId) -> DeskItem {
     view.desk_items.into_iter().next().unwrap()
 }
 
+async fn access_of(bed: &Bed, principal: PrincipalId) -> poststelle_model::Access {
+    let mut tx = bed.hub.db().read(Scope::System).await.unwrap();
+    access::access(&mut tx, principal, bed.hub.clock().now()).await.unwrap()
+}
+
 /// A draft with an attachment that is still to come, its version and the attachment.
 async fn plant_draft(bed: &Bed, side: &Side, author: PrincipalId, word: &str) -> (DraftId, i64, DraftPartId) {
     let hub = &bed.hub;
-    let mut tx = hub.db().read(Scope::System).await.unwrap();
-    let access = access::access(&mut tx, author, hub.clock().now()).await.unwrap();
-    tx.rollback().await.unwrap();
+    let access = access_of(bed, author).await;
     let origin = Origin::Box(side.mailbox);
-    let draft = hub.begin_draft(&access, side.tenant, origin, "").await.unwrap();
+    let draft = hub.begin_draft(&access, side.tenant, origin).await.unwrap();
     let typed = Typed {
         recipients: format!("{word}@aussen.example"),
         subject: format!("{word}-Entwurf"),
@@ -144,6 +150,7 @@ impl World {
     pub fn version_for(&self, path: &str) -> i64 {
         match path {
             "/entwuerfe/{tenant}/{draft}" => self.draft_version,
+            "/textbausteine/{tenant}/{block}" => 1,
             "/entwuerfe/{tenant}/{draft}/loeschen" => self.draft_version + 2,
             _ => self.version,
         }
@@ -154,6 +161,11 @@ impl World {
         let later = "\"at\":\"2026-12-24T12:00:00Z\"".to_owned();
         let subject = "\"recipients\":\"zebra@aussen.example\",\"subject\":\"Bescheid\"".to_owned();
         let version = |n: i64| format!("\"version\":{n}");
+        if path.contains("text-blocks") {
+            // Each path its own name: a name is there once.
+            let name = if path.ends_with("{block}") { "Zebra-Gruß" } else { "Zebra-Neu" };
+            return vec![format!("\"name\":\"{name}\",\"text\":\"Zebra\""), version(1)];
+        }
         // Saved, attached, detached, sent later, taken back.
         match path.strip_prefix("/api/v1/drafts/{tenant}/{draft}") {
             Some("") => vec![version(self.draft_version), subject],
@@ -273,6 +285,17 @@ impl World {
         let (own_draft, _, own_part) = plant_draft(&bed, a, a.clerk, "Eigen").await;
         let (draft, draft_version, part) = plant_draft(&bed, b, worker, "Zebra").await;
         let (api_draft, _, api_part) = plant_draft(&bed, b, handles, "Zebra").await;
+        let mut blocks = BTreeMap::new();
+        for (side, author) in [(a, a.clerk), (b, worker)] {
+            let access = access_of(&bed, author).await;
+            let (of, text) = if side.tenant == b.tenant { ("Zebra", "zebra") } else { ("Eigen", "eigen") };
+            for name in ["Kopf", "Fuß"] {
+                let named = format!("{of}-{name}");
+                let block = hub.put_text_block(&access, side.tenant, None, &named, text).await.unwrap();
+                blocks.insert((side.tenant, name), block.id.to_string());
+            }
+        }
+        let block = |side: &Side, name| blocks[&(side.tenant, name)].clone();
         let sender = |side: &Side| format!("{}/{}", side.tenant, side.mailbox);
         let values = BTreeMap::from([
             ("Tenant", [a.tenant.to_string(), b.tenant.to_string(), nobodys(b.tenant)]),
@@ -286,6 +309,8 @@ impl World {
             ("DraftPart", [own_part.to_string(), part.to_string(), nobodys(part)]),
             ("ApiDraft", [own_draft.to_string(), api_draft.to_string(), nobodys(api_draft)]),
             ("ApiDraftPart", [own_part.to_string(), api_part.to_string(), nobodys(api_part)]),
+            ("TextBlock", [block(a, "Kopf"), block(b, "Kopf"), nobodys(draft)]),
+            ("ApiTextBlock", [block(a, "Fuß"), block(b, "Fuß"), nobodys(draft)]),
             ("Sender", [sender(a), sender(b), format!("{}/{}", nobodys(b.tenant), nobodys(b.mailbox))]),
             ("Mailbox", [own_box, mailbox.to_string(), nobodys(mailbox)]),
             ("Key", ["eigener-schluessel".into(), "zebra-schluessel".into(), "niemandes-schluessel".into()]),
@@ -310,6 +335,8 @@ impl World {
             part.to_string(),
             api_draft.to_string(),
             api_part.to_string(),
+            block(b, "Kopf"),
+            block(b, "Fuß"),
         ];
         Self { callers, owners, values, version: delivery.version, draft_version, ids: ids.to_vec(), bed }
     }

@@ -83,6 +83,10 @@ const CASES: &[Case] = &[
         ],
         ..case("get", "/suche")
     },
+    Case {
+        takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("nachricht"), Kind::Message)],
+        ..case("get", "/neues")
+    },
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/entwurf") },
     case("get", "/schreiben"),
     Case { takes: &[(At::Form("von"), Kind::Sender)], body: "form", ..case("post", "/schreiben") },
@@ -143,6 +147,15 @@ const CASES: &[Case] = &[
     Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/send") },
     Case { body: "json", ..case("post", "/api/v1/drafts/{tenant}/{draft}/withdraw") },
     case("delete", "/api/v1/drafts/{tenant}/{draft}"),
+    case("get", "/api/v1/tenants/{tenant}/text-blocks"),
+    Case { body: "json", ..case("post", "/api/v1/tenants/{tenant}/text-blocks") },
+    Case { body: "json", ..case("put", "/api/v1/tenants/{tenant}/text-blocks/{block}") },
+    case("delete", "/api/v1/tenants/{tenant}/text-blocks/{block}"),
+    case("get", "/textbausteine"),
+    case("get", "/textbausteine/{tenant}"),
+    case("get", "/textbausteine/{tenant}/{block}"),
+    Case { body: "form", ..case("post", "/textbausteine/{tenant}/{block}") },
+    Case { body: "form", ..case("post", "/textbausteine/{tenant}") },
     case("get", "/api/v1/balance"),
     case("get", "/api/v1/status"),
     case("get", "/api/v1/tenants/{tenant}/log/checkpoint"),
@@ -158,6 +171,8 @@ fn of_parameter(path: &str, name: &str) -> Result<Kind, &'static [&'static str]>
         "id" => Kind::Message,
         "delivery" => Kind::Delivery,
         "item" => Kind::Item,
+        "block" if path.starts_with("/api/") => Kind::ApiTextBlock,
+        "block" => Kind::TextBlock,
         "desk" => Kind::Desk,
         "draft" => Kind::Draft,
         "part" => Kind::DraftPart,
@@ -199,7 +214,8 @@ impl World {
         let mut path = case.path.to_owned();
         let mut query = Vec::new();
         if case.method == "delete" {
-            query.push(format!("version={}", self.draft_version + 5));
+            let version = if case.path.contains("text-blocks") { 2 } else { self.draft_version + 5 };
+            query.push(format!("version={version}"));
         }
         let mut members = self.members_for(case.path);
         // Nobody is signed out: their session is still needed.
@@ -209,7 +225,7 @@ impl World {
         let version = self.version_for(case.path);
         match case.path.starts_with("/vorgaenge/") {
             true => form.push("version=1&schritt=uebernehmen&text=Vermerk".to_owned()),
-            false => form.push(format!("version={version}&text=Vermerk")),
+            false => form.push(format!("version={version}&text=Vermerk&name=Zebra-{}", case.path.len())),
         }
         if case.path == "/anmelden" {
             form.push("password=falsch-geraten".to_owned());

@@ -413,7 +413,7 @@ async fn files_are_counted_and_taken_away() {
     let bed = Bed::new().await;
     let ada = Writer::of(&bed, &bed.a).await;
     let (tenant, access) = (bed.a.tenant, ada.access(&bed).await);
-    let draft = bed.hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap().id;
+    let draft = bed.hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox)).await.unwrap().id;
     let upload = Upload { name: "a.txt".to_owned(), media_type: "text/plain".to_owned() };
     let mut last = None;
     for _ in 0..PARTS_CAP {
@@ -429,7 +429,7 @@ async fn files_are_counted_and_taken_away() {
     let html = bed.see(&path, &ada.cookie).await.text();
     assert_eq!(html.matches("entfernen:").count(), PARTS_CAP - 1);
     // A part of another draft is not taken away here.
-    let other = bed.hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox), "").await.unwrap().id;
+    let other = bed.hub.begin_draft(&access, tenant, Origin::Box(bed.a.mailbox)).await.unwrap().id;
     let (_, foreign) = bed.hub.announce(&access, tenant, other, &upload, 1).await.unwrap();
     assert!(bed.hub.detach(&access, tenant, draft.id, foreign).await.is_err());
     assert!(bed.hub.attachment(&access, tenant, other, foreign).await.is_ok());

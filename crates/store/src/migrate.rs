@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
     ),
     (5, Texts::One(include_str!("../migrations/0005_accounts.sql"))),
     (8, Texts::One(include_str!("../migrations/0008_text_blocks.sql"))),
+    (9, Texts::One(include_str!("../migrations/0009_open_items.sql"))),
 ];
 
 enum Texts {

@@ -79,8 +79,8 @@ impl Scene {
         let config = Config::load(&path)?;
         let kept = dir.join("bestand.json");
         let fresh = !kept.exists();
+        admin::migrate_quietly(&config).await?;
         if fresh {
-            admin::migrate_quietly(&config).await?;
             let hub = house::hub(&config, Duration::ZERO, false).await?;
             let keys = Keys::new(Arc::new(RootKey::load_file(&config.root_key())?));
             let stock = stock::make(&hub, &keys, args.messages, args.tenants, STAFF).await?;
@@ -154,6 +154,10 @@ pub(super) struct Times(Vec<f64>);
 impl Times {
     pub(super) fn add(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64() * 1000.0);
+    }
+
+    pub(super) fn join(&mut self, more: &Self) {
+        self.0.extend(&more.0);
     }
 
     /// The value that `percent` of them do not exceed, milliseconds.

@@ -34,7 +34,11 @@ use tokio::sync::mpsc;
 /// The password of everybody in the stock.
 pub(crate) const PASSWORD: &str = "ein-langes-Passwort";
 /// Messages of one transaction.
-const BATCH: u64 = 2048;
+const BATCH: usize = 4096;
+/// Messages that are put in the order of tenants before they are written.
+const SLICE: usize = 65_536;
+/// The newest hour is left for mail that really comes.
+const HOUR_US: i64 = 3_600_000_000;
 /// How far back the stock goes.
 const SPAN_US: i64 = 3 * 365 * 24 * 3600 * 1_000_000;
 /// Gemeinden of the Amt.
@@ -188,20 +192,27 @@ pub(crate) async fn make(
     let (send, mut ready) = mpsc::channel::<Rows>(2);
     let maker = tokio::task::spawn_blocking(move || -> Result<Vec<Home>> {
         let words = Words::new(&mut chance);
-        let mut n = 0;
-        while n < messages {
-            let mut rows = Rows::default();
-            for _ in 0..BATCH.min(messages - n) {
-                // The newest hour is left for mail that really comes.
-                let at = first + (SPAN_US - 3_600_000_000) / i64::try_from(messages)? * i64::try_from(n)?;
-                let drawn = chance.below(1 << 40) as f64 / (1_u64 << 40) as f64 * total;
-                let which = sums.partition_point(|s| *s <= drawn).min(places.len() - 1);
-                let place = places.get_mut(which).context("tenant")?;
-                message(place, n, messages, at, &words, &mut chance, &mut rows)?;
-                n += 1;
-            }
-            if send.blocking_send(rows).is_err() {
-                break;
+        let step = (SPAN_US - HOUR_US) / i64::try_from(messages)?;
+        for begin in (0..messages).step_by(SLICE) {
+            let end = messages.min(begin + SLICE as u64);
+            let mut drawn: Vec<(usize, u64)> = (begin..end)
+                .map(|n| {
+                    let at = chance.below(1 << 40) as f64 / (1_u64 << 40) as f64 * total;
+                    (sums.partition_point(|s| *s <= at).min(places.len() - 1), n)
+                })
+                .collect();
+            // One tenant after the other: an index is filled leaf by leaf.
+            drawn.sort_unstable();
+            for batch in drawn.chunks(BATCH) {
+                let mut rows = Rows::default();
+                for (which, n) in batch {
+                    let at = first + step * i64::try_from(*n)?;
+                    let place = places.get_mut(*which).context("tenant")?;
+                    message(place, *n, messages, at, &words, &mut chance, &mut rows)?;
+                }
+                if send.blocking_send(rows).is_err() {
+                    return Ok(places);
+                }
             }
         }
         Ok(places)

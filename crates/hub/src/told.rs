@@ -36,7 +36,10 @@ impl Hub {
     /// # Errors
     /// [`ViewError::NotFound`] when the tenant is not for these eyes.
     pub async fn rules_told(&self, access: &Access, tenant: TenantId) -> Result<Vec<Told>, ViewError> {
-        self.told(access, tenant, &Subject::rules(tenant), |entry, _| of_rules(entry)).await
+        self.told(access, tenant, &Subject::rules(tenant), |entry, _| {
+            of_rules(entry.kind() == Some(Event::Created), &body(entry))
+        })
+        .await
     }
 
     /// What was done to a connector.
@@ -93,19 +96,19 @@ fn text<'a>(body: &'a Value, name: &str) -> &'a str {
     body.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn of_rules(entry: &Entry) -> String {
-    let body = body(entry);
+/// What an event of the rules' chain did; `created`: its kind.
+pub(crate) fn of_rules(created: bool, body: &Value) -> String {
     if let Some(number) = body.get("released").and_then(Value::as_i64) {
         return texts::say("rules-did-released", &[("release", &number.to_string())]);
     }
-    let act = text(&body, "act");
-    let key = format!("rules-did-{act}{}", if text(&body, "on") == "false" { "-not" } else { "" });
+    let act = text(body, "act");
+    let key = format!("rules-did-{act}{}", if text(body, "on") == "false" { "-not" } else { "" });
     if !act.is_empty() && texts::has(&key) {
-        return texts::say(&key, &[("rule", text(&body, "rule")), ("release", text(&body, "release"))]);
+        return texts::say(&key, &[("rule", text(body, "rule")), ("release", text(body, "release"))]);
     }
     let version = body.get("version").and_then(Value::as_i64).unwrap_or(0).to_string();
-    let key = if entry.kind() == Some(Event::Created) { "rules-did-new" } else { "rules-did-changed" };
-    texts::say(key, &[("rule", text(&body, "name")), ("version", &version)])
+    let key = if created { "rules-did-new" } else { "rules-did-changed" };
+    texts::say(key, &[("rule", text(body, "name")), ("version", &version)])
 }
 
 fn of_connector(entry: &Entry, before: Option<&Entry>) -> String {

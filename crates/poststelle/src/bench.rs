@@ -4,6 +4,10 @@
 //! Hub and load generator share this process, so `cpu_seconds` and
 //! `peak_rss_bytes` include the generator's share.
 
+pub mod clerks;
+pub mod pages;
+mod stock;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -3,7 +3,12 @@
 //!
 //! What was answered with 250 must be there afterwards, exactly once at its desk
 //! or in its hot folder; calls to a webhook may be repeated, under the same key,
-//! at most as often as jobs were in flight when a node was killed.
+//! at most as often as jobs were in flight when a node was killed. Meanwhile [`clerks`]
+//! work at the pages of both nodes; what they were told must be true ([`verdict`]).
+
+mod clerks;
+mod ledger;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -14,15 +19,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clerks::{Office, Worker};
+use ledger::Ledger;
+use poststelle_crypto::digest::{hex, sha256};
 use poststelle_hub::Hub;
 use poststelle_mail::smtp::client::{Client, ClientTls, Mail, Outcome, Route, Timeouts, Tls};
 use poststelle_mail::smtp::{Address, Recipient};
-use poststelle_model::{Action, ChannelKind, MessageId, Rule, RuleId, TenantId, Who};
+use poststelle_model::people::{Grant, Place};
+use poststelle_model::{
+    Action, ChannelKind, Direction, MailboxId, MessageId, PrincipalId, Role, Rule, RuleId, TenantId, Who,
+};
 use poststelle_store::{Scope, desk, jobs, messages, migrate, tenants};
+use poststelle_world::far_side::FarSide;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::{admin, house};
@@ -41,19 +54,38 @@ pub struct CrashArgs {
     /// Mails sent at the same time.
     #[arg(long, default_value_t = 4)]
     senders: u64,
+    /// Clerks at work at the same time.
+    #[arg(long, default_value_t = 6)]
+    clerks: usize,
 }
 
 /// Jobs one node may hold: what a kill can make it repeat.
 const IN_FLIGHT: u64 = 32;
 
-/// One node: its process and the address of its SMTP door.
-struct Node {
-    child: Child,
-    smtp: SocketAddr,
+/// One node: its process and its doors.
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) smtp: SocketAddr,
+    pub(crate) web: SocketAddr,
+}
+
+/// The doors of both nodes, as they are now.
+#[derive(Debug, Clone, Copy)]
+struct Doors {
+    smtp: [SocketAddr; 2],
+    web: [SocketAddr; 2],
+}
+
+impl Doors {
+    const fn of([a, b]: &[Node; 2]) -> Self {
+        Self { smtp: [a.smtp, b.smtp], web: [a.web, b.web] }
+    }
 }
 
 struct Tally {
     acknowledged: Mutex<BTreeSet<u64>>,
+    /// SHA-256 of each mail.
+    sums: Mutex<BTreeMap<u64, String>>,
     sent: AtomicU64,
     calls: Mutex<HashMap<String, u64>>,
     packages: Mutex<HashMap<String, u64>>,
@@ -80,6 +112,7 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
     };
     let tally = Arc::new(Tally {
         acknowledged: Mutex::default(),
+        sums: Mutex::default(),
         sent: AtomicU64::new(0),
         calls: Mutex::default(),
         packages: Mutex::default(),
@@ -90,19 +123,30 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
     let hook_address = hook.local_addr()?;
     let hook_task = tokio::spawn(webhook(hook, Arc::clone(&tally)));
     let config_path = dir.join("poststelle.toml");
-    std::fs::write(&config_path, settings(&dir, &url))?;
+    let far = FarSide::start().await?;
+    std::fs::write(&config_path, settings(&dir, &url, far.addr()))?;
     let config = Config::load(&config_path)?;
     admin::migrate_quietly(&config).await?;
     let hub = house::hub(&config, Duration::ZERO, false).await?;
     let hot = dir.join("uebergabe");
     std::fs::create_dir_all(&hot)?;
-    let tenant = settle(&hub, &hot, hook_address).await?;
+    let (tenant, mailbox) = settle(&hub, &hot, hook_address).await?;
+    let people = staff(&hub, tenant, args.clerks).await?;
+    let ledger = Arc::new(Ledger::default());
     let consumer = std::thread::spawn({
         let (hot, tally) = (hot.clone(), Arc::clone(&tally));
         move || consume(&hot, &tally)
     });
     let mut nodes = [start_node(&config_path).await?, start_node(&config_path).await?];
-    let (doors, open) = watch::channel([nodes[0].smtp, nodes[1].smtp]);
+    let (doors, open) = watch::channel(Doors::of(&nodes));
+    let (calm, calmed) = watch::channel(false);
+    let closing = Arc::new(AtomicBool::new(false));
+    let office = Office { tenant, desk: hub.tenant(tenant).await?.clearing_desk, mailbox };
+    let mut staff = JoinSet::new();
+    for (n, id) in people.iter().enumerate() {
+        let worker = Worker::new(*id, login(n), office, open.clone(), Arc::clone(&ledger))?;
+        staff.spawn(worker.work(Arc::clone(&closing), calmed.clone()));
+    }
     let senders: Vec<_> =
         (0..args.senders).map(|n| tokio::spawn(send(n, open.clone(), Arc::clone(&tally)))).collect();
     let mut kills = 0;
@@ -117,13 +161,18 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
         node.child.kill().await?;
         kills += 1;
         *node = start_node(&config_path).await?;
-        let [a, b] = &nodes;
-        doors.send_replace([a.smtp, b.smtp]);
+        doors.send_replace(Doors::of(&nodes));
     }
+    closing.store(true, Ordering::SeqCst);
+    calm.send_replace(true);
     tally.stop.store(true, Ordering::SeqCst);
     for sender in senders {
         sender.await?;
     }
+    while let Some(over) = staff.join_next().await {
+        over?;
+    }
+    verdict::hasten(&hub, tenant, &people).await?;
     let settled = wait_until_done(&hub, Duration::from_secs(120)).await?;
     for mut node in nodes {
         node.child.kill().await?;
@@ -133,27 +182,54 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
         .await?
         .map_err(|_| anyhow::anyhow!("consumer failed"))?;
     hook_task.abort();
-    let report = judge(&hub, tenant, &tally, kills, settled).await?;
+    let mut report = judge(&hub, tenant, &tally, kills, settled).await?;
+    let sums = tally.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let book = std::mem::take(&mut *ledger.book());
+    let verdict = verdict::judge(&hub, tenant, &people, &book, &far.received(), &sums).await?;
+    report["clerks"] = verdict.numbers;
+    report["clerks_wrong"] = verdict.wrong.len().into();
+    report["clerks_first_wrong"] = verdict.wrong.iter().take(10).cloned().collect();
     println!("{report}");
     let good = report["lost"] == 0
         && report["duplicates"] == 0
         && report["verified"] == true
-        && report["balance_ok"] == true;
+        && report["balance_ok"] == true
+        && verdict.wrong.is_empty();
     let repeated = report["repeated_calls"].as_u64().unwrap_or(u64::MAX);
     Ok(if good && repeated <= kills * IN_FLIGHT { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn settings(dir: &Path, url: &str) -> String {
+fn settings(dir: &Path, url: &str, far: SocketAddr) -> String {
     format!(
         "node = 'crash'\ndomain = 'crash.example'\ndata = '{}'\n[database]\nurl = '{url}'\n[web]\nlisten = '127.0.0.1:0'\n\
-         [smtp]\nlisten = '127.0.0.1:0'\n[connect]\ninternal_webhooks = true\n\
+         [smtp]\nlisten = '127.0.0.1:0'\n[mail]\nrelay = '{far}'\nrelay_tls = 'none'\n[connect]\ninternal_webhooks = true\n\
          [limits]\nlease_ms = 1500\nparallel = {IN_FLIGHT}\nbackoff_first_ms = 200\nbackoff_max_ms = 1000\ncrashes = 1000\n\
          [timers]\nsequence_ms = 200\nprobe_ms = 500\ncanary_seconds = 0\n",
         dir.display()
     )
 }
 
-async fn settle(hub: &Hub, hot: &Path, hook: SocketAddr) -> Result<TenantId> {
+fn login(n: usize) -> String {
+    format!("kraft{n}")
+}
+
+/// The Administration and its people.
+async fn staff(hub: &Hub, tenant: TenantId, clerks: usize) -> Result<Vec<PrincipalId>> {
+    let who = Who::house("crash");
+    let office = hub.add_administration("absturz", "Amt Absturz", &who).await?;
+    hub.give_mandate(tenant, office, &who).await?;
+    let mut people = Vec::new();
+    for n in 0..clerks {
+        let name = format!("Kraft {n}");
+        let id =
+            hub.add_principal(&login(n), &name, "person", Some(office), Some(clerks::PASSWORD), &who).await?;
+        hub.grant(id, Grant { role: Role::Clerk, place: Place::Tenant { tenant } }, &who).await?;
+        people.push(id);
+    }
+    Ok(people)
+}
+
+async fn settle(hub: &Hub, hot: &Path, hook: SocketAddr) -> Result<(TenantId, MailboxId)> {
     let who = Who::house("crash");
     let tenant = hub.add_tenant("crash", "Absturzprobe", &who).await?;
     let mailbox = hub.add_mailbox(tenant, "Poststelle", &who).await?;
@@ -182,10 +258,11 @@ async fn settle(hub: &Hub, hot: &Path, hook: SocketAddr) -> Result<TenantId> {
         };
         hub.put_rule(&rule, &who).await?;
     }
-    Ok(tenant)
+    Ok((tenant, mailbox))
 }
 
-async fn start_node(config: &Path) -> Result<Node> {
+/// Starts a node and waits for its doors.
+pub(crate) async fn start_node(config: &Path) -> Result<Node> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("serve")
         .arg("--config")
@@ -198,16 +275,20 @@ async fn start_node(config: &Path) -> Result<Node> {
     let stdout = child.stdout.take().context("no standard output")?;
     let mut lines = BufReader::new(stdout).lines();
     let find = async {
+        let mut web = None;
         while let Some(line) = lines.next_line().await? {
-            if let Some(address) = line.strip_prefix("smtp: ") {
-                return Ok(address.parse::<SocketAddr>()?);
+            if let Some(address) = line.strip_prefix("poststelle: http://") {
+                web = Some(address.parse::<SocketAddr>()?);
+            }
+            if let (Some(address), Some(web)) = (line.strip_prefix("smtp: "), web) {
+                return Ok((address.parse::<SocketAddr>()?, web));
             }
         }
         bail!("a node ended before it was ready")
     };
-    let smtp =
+    let (smtp, web) =
         tokio::time::timeout(Duration::from_secs(60), find).await.context("a node did not get ready")??;
-    Ok(Node { child, smtp })
+    Ok(Node { child, smtp, web })
 }
 
 fn kind(n: u64) -> &'static str {
@@ -218,7 +299,7 @@ fn kind(n: u64) -> &'static str {
     }
 }
 
-async fn send(lane: u64, doors: watch::Receiver<[SocketAddr; 2]>, tally: Arc<Tally>) {
+async fn send(lane: u64, doors: watch::Receiver<Doors>, tally: Arc<Tally>) {
     let Ok(tls) = ClientTls::new(rustls::RootCertStore::empty(), None) else { return };
     let quick = Duration::from_secs(10);
     let timeouts = Timeouts {
@@ -235,7 +316,7 @@ async fn send(lane: u64, doors: watch::Receiver<[SocketAddr; 2]>, tally: Arc<Tal
     };
     while !tally.stop.load(Ordering::SeqCst) {
         let n = tally.sent.fetch_add(1, Ordering::SeqCst);
-        let [a, b] = *doors.borrow();
+        let [a, b] = doors.borrow().smtp;
         let door = if (n + lane).is_multiple_of(2) { a } else { b };
         let route = Route { host: door.ip().to_string(), port: door.port(), tls: Tls::None, auth: None };
         let mail = Mail {
@@ -250,6 +331,8 @@ async fn send(lane: u64, doors: watch::Receiver<[SocketAddr; 2]>, tally: Arc<Tal
             kind(n),
             "QUJDREVGR0hJSktMTU5PUA==\r\n".repeat(100)
         );
+        let sum = hex(&sha256(text.as_bytes()));
+        tally.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(n, sum);
         let report = client.send(&route, &mail, &mut text.as_bytes()).await;
         if matches!(report.outcome, Outcome::Accepted { .. }) {
             tally.acknowledged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(n);
@@ -371,7 +454,7 @@ async fn judge(
         let page = messages::page(&mut tx, tenant, before, 500).await?;
         let Some(last) = page.last() else { break };
         before = Some(last.id);
-        for line in page {
+        for line in page.into_iter().filter(|l| l.direction == Direction::In) {
             let Some(n) = line.subject.split('-').nth(1).and_then(|n| n.parse().ok()) else {
                 // Accepted, and no step wrote its subject: nobody worked on it.
                 unplaced += 1;

@@ -205,6 +205,10 @@ enum BenchCommand {
     Flow(bench::BenchArgs),
     /// A long queue of one tenant, and how soon mail of another reaches its desk.
     Fairness(bench::BenchArgs),
+    /// Every page and list over a large stock of mail.
+    Pages(bench::pages::PagesArgs),
+    /// Many people at their desks while mail comes in.
+    Clerks(bench::clerks::ClerksArgs),
     /// Two workers under repeated SIGKILL: nothing lost, nothing twice.
     Crash(crash::CrashArgs),
 }
@@ -271,6 +275,8 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Bench(BenchCommand::Accept(args)) => bench::accept(args).await,
         Command::Bench(BenchCommand::Flow(args)) => bench::flow(args).await,
         Command::Bench(BenchCommand::Fairness(args)) => fairness::run(args).await,
+        Command::Bench(BenchCommand::Pages(args)) => bench::pages::run(args).await,
+        Command::Bench(BenchCommand::Clerks(args)) => bench::clerks::run(args).await,
         Command::Bench(BenchCommand::Crash(args)) => crash::run(args).await,
         Command::PdfPage { .. } => Ok(ExitCode::FAILURE),
         Command::Docs { dir, check } => reference::run(&dir, check),

@@ -81,6 +81,9 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)";
     TENANT_BY_ID = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants WHERE id = $1";
     TENANT_ALL = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants ORDER BY name, id";
+    /// Those a principal has a role in.
+    TENANTS_OF = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants \
+        WHERE id IN (SELECT tenant_id FROM grants WHERE principal_id = $1) ORDER BY name, id";
     TENANT_CLEARING = "UPDATE tenants SET clearing_desk = $1, version = version + 1 WHERE id = $2";
     TENANT_RENAME = "UPDATE tenants SET name = $1, version = version + 1 WHERE id = $2";
 
@@ -255,9 +258,10 @@ statements! {
         WHERE tenant_id = $1 AND message_id = $2 ORDER BY delivery_id";
     DESK_UPDATE = "UPDATE desk_items SET desk_id = $1, state = $2, owner = $3, due_at = $4, changed_at = $5, changed_by = $6, before = $7, version = version + 1 \
         WHERE tenant_id = $8 AND delivery_id = $9 AND version = $10";
-    /// How many items of each state, and how many of them are mine, lie on each desk.
-    DESK_COUNTS = "SELECT desk_id, state, COUNT(*), COALESCE(SUM(CASE WHEN owner = $2 THEN 1 ELSE 0 END), 0) FROM desk_items WHERE tenant_id = $1 \
-        AND state <> 'done' GROUP BY desk_id, state";
+    /// How many open items of each state, and how many of them are mine, lie on each desk.
+    DESK_COUNTS = "SELECT desk_id, SUM(CASE WHEN state = 'new' THEN 1 ELSE 0 END), SUM(CASE WHEN state = 'claimed' THEN 1 ELSE 0 END), \
+        SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), SUM(CASE WHEN owner = $2 THEN 1 ELSE 0 END) FROM desk_items \
+        WHERE tenant_id = $1 AND state <> 'done' GROUP BY desk_id";
     NOTE_INSERT = "INSERT INTO notes (tenant_id, id, message_id, principal_id, text, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     NOTES_OF_MESSAGE = "SELECT id, principal_id, text, created_at FROM notes WHERE tenant_id = $1 AND message_id = $2 ORDER BY id";
     /// Where it lies, and the desk it was written from.

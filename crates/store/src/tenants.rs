@@ -2,7 +2,7 @@
 //! Tenants, Administrations with mandates, mailboxes, desks, connectors, rules.
 
 use poststelle_model::{
-    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, Rule, TenantId, Timestamp,
+    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, PrincipalId, Rule, TenantId, Timestamp,
 };
 use sqlx::any::AnyRow;
 
@@ -157,6 +157,14 @@ pub async fn get(tx: &mut Tx, id: TenantId) -> Result<Option<Tenant>, StoreError
 /// When the database does not answer.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Tenant>, StoreError> {
     tx.all(sql::TENANT_ALL, vec![]).await?.iter().map(tenant).collect()
+}
+
+/// Tenants in which a principal has a role, in force or not, by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_principal(tx: &mut Tx, principal: PrincipalId) -> Result<Vec<Tenant>, StoreError> {
+    tx.all(sql::TENANTS_OF, args![principal]).await?.iter().map(tenant).collect()
 }
 
 /// Gives a tenant another name on screen; its short name stays.

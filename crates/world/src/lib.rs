@@ -5,6 +5,7 @@
 //! * [`letters`]: German mail as it comes, from harmless to hostile, and the mail of the benches
 //! * [`far_side`]: mail servers of others, with faults on demand and delivery reports
 //! * [`fachverfahren`]: specialist applications behind a hot folder or a webhook
+//! * [`clerk`]: a clerk's browser without a screen
 //! * [`load`]: sends many mails over few connections and measures
 //! * [`day`]: the scripted day of the demo, accounted for to the last mail
 //! * [`conformance`]: what every channel must keep
@@ -12,6 +13,7 @@
 //! Guarantees: everything follows from a seed; only loopback is used; nothing here is on the way of a real
 //! message. Does not: pretend to be secure. Passwords and keys made here are for demonstration only.
 
+pub mod clerk;
 pub mod conformance;
 pub mod day;
 pub mod fachverfahren;

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{AdminError, Administered};
 use crate::texts;
+use crate::told;
 use crate::words::principal;
 
 /// Kinds of things that change: kind of [`Subject`].
@@ -176,17 +177,17 @@ impl Names {
                 };
                 (key, self.thing(id, body), vec![])
             }
-            "rules" if created => ("rule-new".to_owned(), field(body, "name").to_owned(), vec![]),
-            "rules" if !field(body, "name").is_empty() => {
-                ("rule-changed".to_owned(), field(body, "name").to_owned(), vec![])
-            }
-            "rules" => ("rules".to_owned(), String::new(), vec![]),
+            "rules" => ("rules".to_owned(), told::of_rules(created, body), vec![]),
             "connector" => {
                 let key = if created { "connector-new" } else { "connector-changed" };
                 (key.to_owned(), self.thing(id, body), vec![])
             }
             "tenant" => match field(body, "field") {
                 _ if created => ("tenant-new".to_owned(), field(body, "name").to_owned(), vec![]),
+                "text_block" => {
+                    let key = if field(body, "act") == "deleted" { "text-gone" } else { "text-written" };
+                    (key.to_owned(), field(body, "name").to_owned(), vec![])
+                }
                 "name" => ("tenant-name".to_owned(), field(body, "name").to_owned(), vec![]),
                 "mandate" => {
                     ("tenant-mandate".to_owned(), self.thing(field(body, "administration"), body), vec![])

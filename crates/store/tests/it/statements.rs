@@ -6,14 +6,15 @@ use poststelle_store::sql;
 use crate::bed;
 
 /// All migrations in order.
-const SCHEMA: [&str; 8] = [
+const SCHEMA: &[&str] = &[
     include_str!("../../migrations/0001_spine.sql"),
     include_str!("../../migrations/0002_desk.sql"),
     include_str!("../../migrations/0003_drafts.sql"),
     include_str!("../../migrations/0005_accounts.sql"),
-    include_str!("../../migrations/0008_text_blocks.sql"),
     include_str!("../../migrations/0006_deputies.sql"),
     include_str!("../../migrations/0007_rules.sql"),
+    include_str!("../../migrations/0008_text_blocks.sql"),
+    include_str!("../../migrations/0009_open_items.sql"),
     include_str!("../../migrations/0004_search.postgres.sql"),
 ];
 
@@ -78,4 +79,33 @@ fn no_column_stays_behind_when_a_tenant_moves() {
         let listed = columns.join(", ");
         assert!(travels.contains(&format!("\"{listed}\"")), "{name}: {listed}");
     }
+}
+
+/// Lists grow with the mail; each is read along an index, and what is open on a desk along that of the open.
+#[tokio::test]
+async fn lists_are_read_along_an_index() {
+    let all = bed::databases().await;
+    let bed = all.iter().find(|b| b.name == "sqlite").unwrap();
+    let pool = sqlx::AnyPool::connect(&bed.url).await.unwrap();
+    let lists =
+        ["DESK_PAGE", "DESK_COUNTS", "MESSAGE_PAGE", "BOOK_PAGE", "DRAFTS_OF", "TENANTS_OF", "LOG_SIZES"];
+    let fixed = sql::STATEMENTS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let built = sql::built(poststelle_store::Dialect::Sqlite);
+    let mut looked = 0;
+    for (name, text) in fixed.chain(built).filter(|(n, _)| lists.iter().any(|l| n.starts_with(l))) {
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+        let steps: Vec<String> =
+            plan.fetch_all(&pool).await.unwrap().iter().map(|r| sqlx::Row::get(r, 3)).collect();
+        // The tenants of the house, the hits of a search and what a subquery already cut may be read whole.
+        let cut = ["SCAN d", "SCAN m", "SCAN t", "SCAN w VIRTUAL TABLE"];
+        let whole = |s: &&String| {
+            s.starts_with("SCAN") && !cut.iter().any(|c| s == c || s.starts_with(&format!("{c} ")))
+        };
+        assert_eq!(steps.iter().find(whole), None, "{name}: {steps:#?}");
+        let open = name.starts_with("DESK_COUNTS")
+            || text.contains("state <> 'done'") && name.starts_with("DESK_PAGE");
+        assert_eq!(open, steps.iter().any(|s| s.contains("desk_items_open")), "{name}: {steps:#?}");
+        looked += 1;
+    }
+    assert!(looked > 15, "{looked}");
 }

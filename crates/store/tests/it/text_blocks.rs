@@ -7,14 +7,15 @@ use poststelle_store::{Scope, StoreError};
 
 use crate::bed::{self, THEN, TestIds};
 
-fn block(name: &str) -> TextBlock {
+/// A text of that name, written by `by`.
+pub fn block(name: &str, by: PrincipalId) -> TextBlock {
     TextBlock {
         id: TextBlockId::new(&TestIds),
         name: name.to_owned(),
         text: "Guten Tag, {Name}".to_owned(),
         version: 1,
         changed_at: THEN,
-        changed_by: PrincipalId::new(&TestIds),
+        changed_by: by,
     }
 }
 
@@ -23,7 +24,8 @@ async fn one_of_a_name_and_one_change_of_a_version() {
     for bed in bed::databases().await {
         let (tenant, ..) = bed::tenant(&bed.db, "adorf").await;
         let (other, ..) = bed::tenant(&bed.db, "bedorf").await;
-        let (first, second) = (block("Eingang"), block("Abgabe"));
+        let me = PrincipalId::new(&TestIds);
+        let (first, second) = (block("Eingang", me), block("Abgabe", me));
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
         text_blocks::insert(&mut tx, tenant, &first).await.unwrap();
         text_blocks::insert(&mut tx, tenant, &second).await.unwrap();
@@ -45,11 +47,11 @@ async fn one_of_a_name_and_one_change_of_a_version() {
 
         // The same name: refused here, free in another tenant.
         let mut tx = bed.db.begin(Scope::Tenant(tenant)).await.unwrap();
-        let twice = text_blocks::insert(&mut tx, tenant, &block("Abgabe")).await;
+        let twice = text_blocks::insert(&mut tx, tenant, &block("Abgabe", me)).await;
         assert!(matches!(twice, Err(StoreError::Exists(_))), "{}: {twice:?}", bed.name);
         tx.rollback().await.unwrap();
         let mut tx = bed.db.begin(Scope::Tenant(other)).await.unwrap();
-        text_blocks::insert(&mut tx, other, &block("Abgabe")).await.unwrap();
+        text_blocks::insert(&mut tx, other, &block("Abgabe", me)).await.unwrap();
         tx.commit().await.unwrap();
     }
 }

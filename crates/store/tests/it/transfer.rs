@@ -19,7 +19,7 @@ use poststelle_store::keys::Keys;
 use poststelle_store::messages::{self, Inspection, Receipt};
 use poststelle_store::tenants::{self, Connector};
 use poststelle_store::transfer::{self, Export, Import, Pending, TransferError};
-use poststelle_store::{Scope, desk, evidence, jobs, rules};
+use poststelle_store::{Scope, desk, evidence, jobs, rules, text_blocks};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 
 use crate::bed::{self, Bed, THEN, TestIds};
@@ -251,6 +251,7 @@ async fn put_draft(house: &House, tenant: TenantId, mailbox: MailboxId, owner: P
     for write in &writes {
         poststelle_store::drafts::apply(&mut tx, write).await.unwrap();
     }
+    text_blocks::insert(&mut tx, tenant, &crate::text_blocks::block("Eingang", owner)).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -10,6 +10,7 @@
 pub mod condition;
 mod trial;
 pub mod words;
+mod wrong;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,9 +24,10 @@ use serde_json::json;
 
 pub use self::trial::{AskedLine, Moved, Trial, Trials};
 use self::words::Places;
+pub use self::wrong::reason;
 use crate::directory::{ACTIONS, DirectoryError, address_fits, name_fits};
 use crate::hub::Hub;
-use crate::routing::{self, BadCondition};
+use crate::routing;
 use crate::view::ViewError;
 
 /// Most rules of a tenant.
@@ -169,42 +171,6 @@ pub struct ReleaseView {
     pub proposed_by: String,
     /// What it changed.
     pub differences: Vec<String>,
-}
-
-/// A condition that cannot be used, as a sentence.
-#[must_use]
-pub fn reason(bad: &BadCondition) -> Reason {
-    let new = |code| Reason::new(code, Fault::Sender);
-    match bad {
-        BadCondition::TooLong(bytes) => {
-            new("PST-RULE-0001").with("bytes", bytes).with("cap", routing::SOURCE_CAP)
-        }
-        BadCondition::Syntax(what) => {
-            let (line, column, what) = place(what);
-            new("PST-RULE-0002").with("line", line).with("column", column).with("detail", what)
-        }
-        BadCondition::TooDeep(depth) => {
-            new("PST-RULE-0003").with("depth", depth).with("cap", routing::COMPREHENSION_CAP)
-        }
-        BadCondition::TooLarge(levels) => {
-            new("PST-RULE-0003").with("depth", levels).with("cap", routing::LEVEL_CAP)
-        }
-        BadCondition::Builds => new("PST-RULE-0004"),
-        BadCondition::DryRun(what) => new("PST-RULE-0005").with("detail", what),
-    }
-}
-
-/// Line, column and words of what the parser said (`ERROR: <input>:1:7: …`).
-fn place(said: &str) -> (String, String, String) {
-    let numbered = said.split_once("<input>:").map(|(_, rest)| rest);
-    let mut pieces = numbered.unwrap_or_default().splitn(3, ':');
-    let (line, column) = (pieces.next().unwrap_or_default(), pieces.next().unwrap_or_default());
-    match (line.trim().parse::<u32>(), column.trim().parse::<u32>()) {
-        (Ok(line), Ok(column)) => {
-            (line.to_string(), (column + 1).to_string(), pieces.next().unwrap_or_default().trim().to_owned())
-        }
-        _ => ("1".to_owned(), "1".to_owned(), said.to_owned()),
-    }
 }
 
 impl Hub {
@@ -565,27 +531,5 @@ fn who(text: &str, names: &BTreeMap<PrincipalId, String>) -> String {
     match principal(text) {
         Some(id) => names.get(&id).cloned().unwrap_or_else(|| "ein Konto".to_owned()),
         None => "Einrichtung der Poststelle".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::texts;
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_place() {
-        let said = |source: &str| texts::sentence(&reason(&routing::check(source).unwrap_err()));
-        let place = said("msg.subject.contains(");
-        assert!(place.contains("Zeile 1") && place.contains("Stelle"), "{place}");
-        assert!(said("msg.nope == 'x'").contains("nope"), "{}", said("msg.nope == 'x'"));
-        assert!(said("msg.size").contains("wahr oder falsch"), "{}", said("msg.size"));
-        for bad in [
-            "x".repeat(5000),
-            "[1].all(a, [1].all(b, [1].all(c, true)))".to_owned(),
-            "msg.attachments.map(a, a)".to_owned(),
-        ] {
-            assert!(said(&bad).ends_with('.'), "{}", said(&bad));
-        }
     }
 }

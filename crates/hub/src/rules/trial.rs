@@ -11,6 +11,7 @@ use poststelle_model::{Access, Direction, Message, MessageId, Role, Rule, Target
 use poststelle_store::{Scope, StoreError, messages, rules, tenants};
 
 use super::words::Places;
+use super::wrong::in_words;
 use super::{RulesError, condition, places};
 use crate::hub::Hub;
 use crate::process::facts;
@@ -169,7 +170,7 @@ impl Hub {
                 rule: rule.name.clone(),
                 asked: asked.is_some(),
                 hit: asked.is_some_and(|a| a.hit),
-                error: asked.map(|a| a.error.clone()).unwrap_or_default(),
+                error: asked.map(|a| in_words(&a.error)).unwrap_or_default(),
                 lines: lines.iter().map(|l| (l.words(), holds(l))).collect(),
                 actions: places.actions(rule),
             }

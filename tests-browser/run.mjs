@@ -4,7 +4,7 @@
 //   BASE_URL=http://127.0.0.1:1234 CREDENTIALS=demo.json node run.mjs [story …]
 //
 // BASE_URL     where the hub's pages are
-// CREDENTIALS  JSON file with "logins": [{"who", "login", "password"}] (the demo writes one: scripts/peers/README.md)
+// CREDENTIALS  JSON file with "smtp" and "logins": [{"who", "login", "password"}] (the demo writes one: scripts/peers/README.md)
 // CHROMIUM     the browser (default /usr/bin/chromium)
 // SCREENS      folder for pictures (default ../test-artifacts/screens)
 //
@@ -15,6 +15,7 @@
 
 import { readFile, readdir, mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
+import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -197,10 +198,10 @@ export class Teller {
     this.hold(`has the heading ${text}`, found, `not on ${this.tab.url()}`);
   }
 
-  /** Puts text into the field of that name: by keyboard where the story is told so. */
+  /** Puts text into the field of that name or id (`#…`): by keyboard where the story is told so. */
   async fill(name, text) {
     this.actions += 1;
-    const field = this.tab.locator(`[name="${name}"]:not([type=hidden])`).first();
+    const field = this.tab.locator(name.startsWith("#") ? name : `[name="${name}"]:not([type=hidden])`).first();
     if (this.way === "keys") {
       await this.reach(field, `field ${name}`);
       await this.tab.keyboard.type(text);
@@ -260,10 +261,41 @@ export class Teller {
     this.hold(`${label} is chosen`, chosen === label, chosen);
   }
 
-  /** Signs somebody in, whoever was before. */
-  async signIn(who) {
+  /** Ticks a box by its words. */
+  async tick(words) {
+    this.actions += 1;
+    const box = this.tab.getByLabel(words, { exact: true });
+    if (this.way === "keys") {
+      await this.reach(box, `box ${words}`);
+      await this.tab.keyboard.press("Space");
+    } else {
+      await box.check();
+    }
+    this.hold(`${words} is ticked`, await box.isChecked());
+  }
+
+  /** A mail from outside, over SMTP. */
+  async mail(to, subject) {
+    const [host, port] = credentials.smtp.split(":");
+    const socket = net.connect(Number(port), host);
+    const lines = [`EHLO aussen.example`, `MAIL FROM:<absender@aussen.example>`, `RCPT TO:<${to}>`, "DATA",
+      `From: absender@aussen.example\r\nTo: ${to}\r\nSubject: =?utf-8?B?${Buffer.from(subject).toString("base64")}?=\r\n\r\nGuten Tag\r\n.`, "QUIT"];
+    let said = "";
+    for await (const piece of socket) {
+      said += piece;
+      if (!/^\d{3} .*\r\n$/m.test(said)) continue;
+      if (!/^[23]/.test(said)) throw new Error(`SMTP: ${said}`);
+      said = "";
+      const next = lines.shift();
+      if (next === undefined) break;
+      socket.write(`${next}\r\n`);
+    }
+  }
+
+  /** Signs somebody in, whoever was before: one of the demo's people, or a name with its password. */
+  async signIn(who, given) {
     await this.context.clearCookies();
-    const { login, password } = this.login(who);
+    const { login, password } = given ? { login: who, password: given } : this.login(who);
     await this.open("/anmelden", "Anmeldung");
     await this.fill("login", login);
     await this.fill("password", password);

@@ -58,9 +58,14 @@ pub async fn conversation(
     lines::run(tx, tenant, conversation_sql(&sql), args).await
 }
 
-/// `conversation_id <> ''` lets both databases use the partial index.
+/// The messages are picked by the index of conversations (`conversation_id <> ''` lets both databases use it): with an
+/// OR SQLite walks through all messages of the tenant instead.
 fn conversation_sql(page: &str) -> String {
-    page.replace("id < $2", "((conversation_id = $2 AND conversation_id <> '') OR id = $2)")
+    page.replace(
+        "id < $2",
+        "id IN (SELECT c.id FROM messages c WHERE c.tenant_id = $1 AND c.conversation_id = $2 AND c.conversation_id <> '' \
+         UNION ALL SELECT CAST($2 AS TEXT))",
+    )
 }
 
 /// All statements of this module that are built, for the test that prepares them.

@@ -26,7 +26,7 @@ use poststelle_store::evidence::{self, Checkpoint, Entry};
 use poststelle_store::keys::Keys;
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage};
 use poststelle_store::search;
-use poststelle_store::{Scope, Tx};
+use poststelle_store::{Scope, Tx, tenants};
 use poststelle_world::seed::Seed;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -299,6 +299,10 @@ async fn found(hub: &Arc<Hub>, count: usize, clerks: usize) -> Result<(Vec<Home>
     let amt_desk = DeskId::new(ids);
     let mut edit = hub.edit(&who).await?;
     edit.add_desk(amt, amt_desk, "Poststelle des Amtes", &village_tenants).await?;
+    // Without rules all mail of the Gemeinden lands there.
+    for tenant in &village_tenants {
+        tenants::set_clearing_desk(edit.tx().await?, *tenant, amt_desk).await?;
+    }
     let hash = poststelle_hub::directory::hash_password(PASSWORD).await?;
     let mut people = Vec::new();
     let named = ["gross", "amt1", "amt2", "viele"].map(str::to_owned);

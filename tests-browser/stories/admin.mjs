@@ -3,7 +3,7 @@
 // mailbox and its address are added. Then she is locked out again, and all of it can be read in sentences.
 
 export const title = "Eine neue Kollegin";
-export const actions = 0;
+export const actions = 24;
 
 export default async function (t) {
   const login = `nele.${t.way}`;

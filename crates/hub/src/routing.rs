@@ -21,6 +21,8 @@ pub const SOURCE_CAP: usize = 4096;
 pub const COMPREHENSION_CAP: usize = 2;
 /// Deepest nesting of expressions; asking a rule recurses as deep.
 pub const LEVEL_CAP: usize = 100;
+/// Entries of lists written into a condition that a comprehension walks through.
+pub const WALK_CAP: usize = 20;
 /// Attachments a condition can see.
 pub const ATTACHMENT_CAP: usize = 1000;
 /// Text of the body a condition can see, bytes.
@@ -44,6 +46,11 @@ pub enum BadCondition {
     /// A comprehension that builds values: a few bytes of it could fill the memory.
     #[error("the condition builds a list with map; use exists, all or filter")]
     Builds,
+    /// A comprehension walks through a long list written into the condition: two of them in each other cost their product.
+    #[error(
+        "a comprehension walks through a list of {0} entries written into it; at most {WALK_CAP} are allowed"
+    )]
+    Walks(usize),
     /// Names something that does not exist; found by a dry run.
     #[error("the condition does not work on a sample message: {0}")]
     DryRun(String),
@@ -170,6 +177,7 @@ pub fn compile(source: &str) -> Result<Program, BadCondition> {
                     Err(BadCondition::TooDeep(comprehensions))
                 }
                 Shape { builds: true, .. } => Err(BadCondition::Builds),
+                Shape { walks, .. } if walks > WALK_CAP => Err(BadCondition::Walks(walks)),
                 _ => Ok(program),
             }
         })
@@ -216,6 +224,10 @@ struct Shape {
     levels: usize,
     comprehensions: usize,
     builds: bool,
+    /// Entries of all lists and maps written into it.
+    listed: usize,
+    /// The most of them that one comprehension walks through.
+    walks: usize,
 }
 
 impl Shape {
@@ -225,10 +237,18 @@ impl Shape {
             Expr::Comprehension(c) => {
                 let inside = [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result];
                 let below = Self::above(inside.into_iter());
-                Self { comprehensions: below.comprehensions + 1, builds: below.builds || builds(c), ..below }
+                let walks = below.walks.max(Self::of(&c.iter_range).listed);
+                let builds = below.builds || builds(c);
+                Self { comprehensions: below.comprehensions + 1, builds, walks, ..below }
             }
-            Expr::List(list) => Self::above(list.elements.iter()),
-            Expr::Map(map) => Self::of_entries(&map.entries),
+            Expr::List(list) => {
+                let below = Self::above(list.elements.iter());
+                Self { listed: below.listed + list.elements.len(), ..below }
+            }
+            Expr::Map(map) => {
+                let below = Self::of_entries(&map.entries);
+                Self { listed: below.listed + map.entries.len(), ..below }
+            }
             Expr::Struct(s) => Self::of_entries(&s.entries),
             Expr::Select(select) => Self::above(std::iter::once(select.operand.as_ref())),
             Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Self { levels: 1, ..Self::default() },
@@ -247,6 +267,8 @@ impl Shape {
             levels: a.levels.max(b.levels),
             comprehensions: a.comprehensions.max(b.comprehensions),
             builds: a.builds || b.builds,
+            listed: a.listed + b.listed,
+            walks: a.walks.max(b.walks),
         });
         Self { levels: all.levels + 1, ..all }
     }
@@ -443,6 +465,13 @@ mod tests {
         assert_eq!(check(&alternatives), Ok(()));
         let builds = "msg.attachments.map(a, msg.text + msg.text).size() > 0";
         assert_eq!(check(builds), Err(BadCondition::Builds));
+        let ones = vec!["1"; 500].join(",");
+        for long in
+            [format!("[{ones}].all(a, [{ones}].all(b, true))"), format!("([{ones}] + [1]).exists(a, a == 2)")]
+        {
+            assert!(matches!(check(&long), Err(BadCondition::Walks(500..))), "{long}");
+        }
+        assert_eq!(check(&format!("msg.size in [{ones}]")), Ok(()));
         assert_eq!(check("msg.attachments.filter(a, a.size > 10).size() > 1"), Ok(()));
     }
 }

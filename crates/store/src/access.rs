@@ -306,6 +306,18 @@ pub struct Represented {
     pub until: Timestamp,
 }
 
+/// Roles somebody stands in for, now or later: what an account reaches beyond its own.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn deputed_grants(
+    tx: &mut Tx,
+    deputy: PrincipalId,
+    now: Timestamp,
+) -> Result<Vec<Grant>, StoreError> {
+    tx.all(sql::DEPUTED_GRANTS, args![deputy, now]).await?.iter().map(granted).collect()
+}
+
 /// What a principal may at `now`: grants of active accounts that a mandate backs, their own and those of whom they
 /// stand in for; and who that is.
 ///

@@ -103,6 +103,24 @@ pub async fn hold(tx: &mut Tx, id: PrincipalId) -> Result<bool, StoreError> {
     Ok(tx.run(sql::PRINCIPAL_HOLD, args![id]).await? == 1)
 }
 
+/// As [`hold`], without a version of its own.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn hold_still(tx: &mut Tx, id: PrincipalId) -> Result<(), StoreError> {
+    tx.run(sql::PRINCIPAL_HOLD_STILL, args![id]).await?;
+    Ok(())
+}
+
+/// Holds a tenant's row until the commit: of two who look whether a name is free, the second waits.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn hold_tenant(tx: &mut Tx, id: TenantId) -> Result<(), StoreError> {
+    tx.run(sql::TENANT_HOLD, args![id]).await?;
+    Ok(())
+}
+
 /// A mailbox with what is set for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxRow {
@@ -326,7 +344,7 @@ pub struct ChangePlace {
     pub at: Timestamp,
     /// Whose life.
     pub subject: String,
-    /// Number in its chain.
+    /// Number in its chain. Where lines of two chains of one name are mixed, by who mixes them.
     pub n: i64,
 }
 

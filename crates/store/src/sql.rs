@@ -82,8 +82,6 @@ statements! {
     TENANT_BY_ID = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants WHERE id = $1";
     TENANT_ALL = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants ORDER BY name, id";
     /// Those a principal has a role in.
-    TENANTS_OF = "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version FROM tenants \
-        WHERE id IN (SELECT tenant_id FROM grants WHERE principal_id = $1) ORDER BY name, id";
     TENANT_CLEARING = "UPDATE tenants SET clearing_desk = $1, version = version + 1 WHERE id = $2";
     TENANT_RENAME = "UPDATE tenants SET name = $1, version = version + 1 WHERE id = $2";
 
@@ -183,7 +181,7 @@ statements! {
     RULE_SET_PUT = "INSERT INTO rule_sets (tenant_id, two_persons, draft, base, changed_by, changed_at, proposed_by, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
         ON CONFLICT (tenant_id) DO UPDATE SET two_persons = excluded.two_persons, draft = excluded.draft, base = excluded.base, changed_by = excluded.changed_by, \
         changed_at = excluded.changed_at, proposed_by = excluded.proposed_by, version = excluded.version WHERE rule_sets.version = excluded.version - 1";
-    RULE_SETS_PROPOSED = "SELECT t.id, t.name FROM rule_sets s JOIN tenants t ON t.id = s.tenant_id WHERE s.proposed_by <> '' ORDER BY t.name, t.id";
+    RULE_SETS_PROPOSED = "SELECT t.id, t.name FROM rule_sets s JOIN tenants t ON t.id = s.tenant_id WHERE s.two_persons = 1 AND s.proposed_by <> '' ORDER BY t.name, t.id";
     RULE_RELEASE_INSERT = "INSERT INTO rule_releases (tenant_id, version, rules, released_by, proposed_by, released_at) VALUES ($1, $2, $3, $4, $5, $6)";
     RULE_RELEASE_LAST = "SELECT COALESCE(MAX(version), 0) FROM rule_releases WHERE tenant_id = $1";
     RULE_RELEASES = "SELECT version, rules, released_by, proposed_by, released_at FROM rule_releases WHERE tenant_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3";
@@ -193,6 +191,11 @@ statements! {
     RULES = "SELECT id, position, name, condition, actions, active, version FROM rules WHERE tenant_id = $1 ORDER BY position, id";
 
     /// Takes the row of an account: roles and account change one after the other.
+    /// What somebody may stand in for, today or later.
+    DEPUTED_GRANTS = "SELECT g.role, g.place, g.tenant_id, g.object_id FROM deputies v JOIN grants g ON g.principal_id = v.principal_id \
+        WHERE v.deputy_id = $1 AND v.ends_at > $2 AND g.role IN ('clerk', 'auditor') AND g.place <> 'installation'";
+    TENANT_HOLD = "UPDATE tenants SET version = version WHERE id = $1";
+    PRINCIPAL_HOLD_STILL = "UPDATE principals SET version = version WHERE id = $1";
     PRINCIPAL_HOLD = "UPDATE principals SET version = version + 1 WHERE id = $1";
     ADMIN_PEOPLE = concat!("SELECT p.id, p.login, p.kind, p.name, p.administration_id, p.active, p.locked_until, p.must_change, p.wrapped_totp, p.version FROM principals p \
         WHERE ", seen_from!(), " ORDER BY p.kind, p.name, p.id");
@@ -310,7 +313,7 @@ statements! {
     EVIDENCE_RANGE = "SELECT pos, subject, n, envelope, body, hash FROM evidence WHERE tenant_id = $1 AND pos >= $2 AND pos < $3 ORDER BY pos";
     /// What people changed, newest first, before ($3, $4, $5).
     EVIDENCE_CHANGES = "SELECT subject, n, event, at, who, body FROM evidence WHERE tenant_id = $1 AND event IN ('Created', 'Changed', 'Ended') \
-        AND subject LIKE $2 AND subject NOT LIKE 'draft:%' AND subject NOT LIKE 'message:%' AND (at, subject, n) < ($3, $4, $5) ORDER BY at DESC, subject DESC, n DESC LIMIT $6";
+        AND substr(subject, 1, 6) <> 'draft:' AND substr(subject, 1, 8) <> 'message:' AND subject LIKE $2 AND (at, subject, n) < ($3, $4, $5) ORDER BY at DESC, subject DESC, n DESC LIMIT $6";
     EVIDENCE_SUBJECTS = "SELECT DISTINCT subject FROM evidence WHERE tenant_id = $1 AND subject > $2 ORDER BY subject LIMIT $3";
     CHECKPOINT_LAST = "SELECT size, root, frontier, note, fence, created_at FROM checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1";
     /// One step into the index for each tenant, however long its log is.
@@ -430,6 +433,7 @@ pub fn built(dialect: Dialect) -> Vec<(String, String)> {
         all.push((format!("DELIVERY_STATES {width}"), crate::lines::states_sql(width)));
         all.push((format!("PRINCIPAL_NAMES {width}"), crate::access::names_sql(width)));
         all.push((format!("EVIDENCE_CHANGES_OF {width}"), crate::administration::changes_of_sql(width)));
+        all.push((format!("TENANTS_OF_IDS {width}"), crate::tenants::of_ids_sql(width)));
     }
     all.extend(STEPS.map(|rows| (format!("DELIVERY_UPDATE {rows}"), crate::messages::update_sql(rows))));
     all.push(("DELIVERY_STATES 256".to_owned(), crate::lines::states_sql(256)));

@@ -2,11 +2,11 @@
 //! Tenants, Administrations with mandates, mailboxes, desks, connectors, rules.
 
 use poststelle_model::{
-    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, PrincipalId, Rule, TenantId, Timestamp,
+    AdministrationId, ChannelKind, ConnectorId, DeskId, MailboxId, Rule, TenantId, Timestamp,
 };
 use sqlx::any::AnyRow;
 
-use crate::bulk::args;
+use crate::bulk::{Value, args, list, padded};
 use crate::db::{StoreError, Tx, int, parse, parse_opt, text};
 use crate::sql;
 
@@ -159,12 +159,28 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Tenant>, StoreError> {
     tx.all(sql::TENANT_ALL, vec![]).await?.iter().map(tenant).collect()
 }
 
-/// Tenants in which a principal has a role, in force or not, by name.
+/// Those of the tenants that are there, by name.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn of_principal(tx: &mut Tx, principal: PrincipalId) -> Result<Vec<Tenant>, StoreError> {
-    tx.all(sql::TENANTS_OF, args![principal]).await?.iter().map(tenant).collect()
+pub async fn of_ids(tx: &mut Tx, ids: &[TenantId]) -> Result<Vec<Tenant>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(128) {
+        let (width, args) = padded(chunk.iter().map(|id| [Value::from(*id)]));
+        for row in tx.all_text(of_ids_sql(width), args).await? {
+            found.push(tenant(&row)?);
+        }
+    }
+    found.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    Ok(found)
+}
+
+pub(crate) fn of_ids_sql(width: usize) -> String {
+    format!(
+        "SELECT id, slug, name, log_origin, wrapped_key, wrapped_note_key, note_vkey, clearing_desk, created_at, version \
+         FROM tenants WHERE id IN {}",
+        list(1, width)
+    )
 }
 
 /// Gives a tenant another name on screen; its short name stays.

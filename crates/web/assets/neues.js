@@ -33,9 +33,18 @@
     return true;
   }
 
+  // The page as a whole must go: not while somebody is typing on it.
+  function leave() {
+    if (![...document.querySelectorAll("form")].some(inUse)) return window.location.reload();
+    held = true;
+    label();
+    say("Diese Seite gilt so nicht mehr, vielleicht sind Sie abgemeldet. Sichern Sie, was Sie geschrieben haben, und laden Sie sie neu.");
+  }
+
   async function renew() {
     const answer = await window.fetch(window.location.href, { headers: { "x-poststelle-live": "1" } });
-    if (answer.redirected || !answer.ok) return window.location.reload();
+    if (answer.redirected || [401, 403, 404].includes(answer.status)) return leave();
+    if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     let news = false, waiting = false;
     for (const old of document.querySelectorAll("[data-live]")) {
@@ -57,7 +66,7 @@
       asking = new AbortController();
       try {
         const answer = await window.fetch(box.dataset.url, { headers: { "x-poststelle-live": "1" }, signal: asking.signal });
-        if ([401, 403, 404].includes(answer.status)) { window.location.reload(); return; }
+        if ([401, 403, 404].includes(answer.status)) { leave(); break; }
         if (answer.status !== 200 && answer.status !== 204) throw new Error(String(answer.status));
         if (failures > 0) say("Die Verbindung ist wieder da.");
         failures = 0;

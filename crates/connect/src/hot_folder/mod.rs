@@ -144,7 +144,7 @@ impl HotFolder {
         let (path, now, active) = (settings(config)?, cx.clock.now(), Arc::clone(&self.active));
         let (roots, root) = (self.roots.clone(), path.clone());
         off_runtime(&path, move || {
-            allowed(&roots, &root)?;
+            within(&roots, &root)?;
             Ok(sweep::sweep(&root, now, &active)?)
         })
         .await
@@ -169,7 +169,7 @@ impl HotFolder {
             let (active, probe) = (Arc::clone(&self.active), self.probe.clone());
             let (groups, each) = (Arc::clone(&self.groups), self.each);
             tokio::task::spawn_blocking(move || {
-                allowed(&roots, &root)?;
+                within(&roots, &root)?;
                 let mut place = Place::open(&root, opened)?;
                 if each || !groups.of(place.device).calm() {
                     place.durable = Durable::Each;
@@ -256,6 +256,17 @@ fn settings(config: &serde_json::Value) -> Result<PathBuf, ChannelError> {
     Ok(path)
 }
 
+/// Does the folder stay within a root, and there within the first folder on the way to it, which is a tenant's own? A
+/// link leads neither out of the root nor to a neighbour. Blocking.
+fn within(roots: &[PathBuf], path: &Path) -> Result<(), Refused> {
+    let own = |root: &PathBuf| {
+        let first = path.strip_prefix(root).ok().and_then(|rest| rest.components().next());
+        first.map_or_else(|| root.clone(), |first| root.join(first))
+    };
+    allowed(roots, path)?;
+    allowed(&roots.iter().map(own).collect::<Vec<_>>(), path)
+}
+
 /// Is the folder one that may be used? Blocking.
 fn allowed(roots: &[PathBuf], path: &Path) -> Result<(), Refused> {
     if roots.is_empty() {
@@ -302,7 +313,7 @@ impl Channel for HotFolder {
         let (roots, root, opened) = (self.roots.clone(), path.clone(), self.opened());
         let probe = cx.ids.next().simple().to_string();
         off_runtime(&path, move || {
-            allowed(&roots, &root)?;
+            within(&roots, &root)?;
             Ok(Place::open(&root, opened)?.probe(&probe)?)
         })
         .await
@@ -324,13 +335,17 @@ impl Channel for HotFolder {
         let own: Vec<PathBuf> = self.roots.iter().map(|root| root.join(tenant_slug)).collect();
         let root = path.clone();
         off_runtime(&path, move || {
-            Place::handle(&root)?;
-            let outside = |_| {
+            let outside = || {
                 let places: Vec<String> = own.iter().map(|o| o.display().to_string()).collect();
                 let reason = Reason::new("PST-HOTFOLDER-1008", Fault::Tenant).with("path", root.display());
                 Refused::Error(ChannelError::never(reason.with("allowed", places.join(", "))))
             };
-            allowed(&own, &root).map_err(outside)
+            // Before anything is looked at: what is there elsewhere is nobody's business.
+            if !own.iter().any(|own| root.starts_with(own)) {
+                return Err(outside());
+            }
+            Place::handle(&root)?;
+            allowed(&own, &root).map_err(|_| outside())
         })
         .await
     }
@@ -357,7 +372,7 @@ impl Channel for HotFolder {
         let path = settings(&out.config)?;
         let (roots, root, key) = (self.roots.clone(), path.clone(), name::key(&key.0));
         off_runtime(&path, move || {
-            allowed(&roots, &root)?;
+            within(&roots, &root)?;
             Place::handle(&root)?;
             let work = root.join(".poststelle");
             let Some(record) = record(&work.join("uebergeben"), &key)? else {

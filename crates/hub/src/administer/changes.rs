@@ -5,7 +5,7 @@
 //! id; a change this program knows no words for is told in general ones, not left out. Changes of an account as a whole
 //! stand in the house's own log: those of people in sight are told too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use poststelle_model::{PrincipalId, Role, Subject, TenantId, Timestamp};
 use poststelle_store::administration::{self, ChangePlace, ChangeRow};
@@ -39,6 +39,8 @@ pub struct ChangeLine {
 #[derive(Default)]
 struct Names {
     people: BTreeMap<PrincipalId, String>,
+    /// Only they are named in lines of the house's log: others may have acted for another tenant.
+    in_sight: BTreeSet<PrincipalId>,
     /// By id: mailboxes, desks, connectors, Administrations.
     things: BTreeMap<String, String>,
 }
@@ -56,12 +58,20 @@ impl Administered<'_> {
     ) -> Result<Vec<ChangeLine>, AdminError> {
         let (now, tenant) = (self.hub.clock.now(), self.tenant.id);
         let mut tx = self.hub.db.read(Scope::System).await?;
-        let mut rows = administration::changes(&mut tx, tenant, kind, place, limit).await?;
+        // Somebody has a chain here and one in the house's log: their places are the odd and the even numbers.
+        let of_tenant = ChangePlace { n: place.n / 2, ..place.clone() };
+        let found = administration::changes(&mut tx, tenant, kind, &of_tenant, limit).await?;
+        let mut rows: Vec<ChangeRow> =
+            found.into_iter().map(|row| ChangeRow { n: row.n.saturating_mul(2) + 1, ..row }).collect();
+        let mut in_sight: BTreeSet<PrincipalId> = BTreeSet::new();
         if kind.is_empty() || kind == "principal" {
             let people = administration::people(&mut tx, tenant, now).await?;
+            in_sight.extend(people.iter().map(|p| p.id));
             let subjects: Vec<Subject> = people.iter().map(|p| Subject::principal(p.id)).collect();
-            let own = administration::changes_of(&mut tx, TenantId::SYSTEM, &subjects, place, limit).await?;
-            rows.extend(own);
+            let of_house = ChangePlace { n: place.n.saturating_add(1) / 2, ..place.clone() };
+            let own =
+                administration::changes_of(&mut tx, TenantId::SYSTEM, &subjects, &of_house, limit).await?;
+            rows.extend(own.into_iter().map(|row| ChangeRow { n: row.n.saturating_mul(2), ..row }));
             rows.sort_by(|a, b| (b.at, b.subject.as_str(), b.n).cmp(&(a.at, a.subject.as_str(), a.n)));
             rows.truncate(usize::try_from(limit).unwrap_or(0));
         }
@@ -75,7 +85,8 @@ impl Administered<'_> {
         }
         ids.sort_unstable();
         ids.dedup();
-        let mut names = Names { people: access::names(&mut tx, &ids).await?, ..Names::default() };
+        let people = access::names(&mut tx, &ids).await?;
+        let mut names = Names { people, in_sight, ..Names::default() };
         for (id, name, _) in tenants::mailboxes(&mut tx, tenant).await? {
             names.things.insert(id.to_string(), name);
         }
@@ -107,7 +118,7 @@ fn day(text: &str) -> String {
 impl Names {
     fn line(&self, row: &ChangeRow, body: &Value) -> ChangeLine {
         let who = match principal(&row.who) {
-            Some(id) => self.person(Some(id)),
+            Some(id) => self.person(Some(id), row),
             None => texts::say("change-house", &[]),
         };
         let (kind, id) = row.subject.as_str().split_once(':').unwrap_or(("", ""));
@@ -120,7 +131,9 @@ impl Names {
         }
     }
 
-    fn person(&self, id: Option<PrincipalId>) -> String {
+    fn person(&self, id: Option<PrincipalId>, row: &ChangeRow) -> String {
+        let of_house = row.n % 2 == 0;
+        let id = id.filter(|id| !of_house || self.in_sight.contains(id));
         let known = id.and_then(|id| self.people.get(&id)).cloned();
         known.unwrap_or_else(|| texts::say("change-somebody", &[]))
     }
@@ -148,9 +161,9 @@ impl Names {
         let yes = |name: &str| if on(name) == Some(true) { "on" } else { "off" };
         let (key, name, more) = match kind {
             "principal" => {
-                let name = self.person(of_subject(row));
+                let name = self.person(of_subject(row), row);
                 let own = principal(&row.who).is_some_and(|w| Some(w) == of_subject(row));
-                let (key, more) = self.account(created, own, body);
+                let (key, more) = self.account(created, own, body, row);
                 (key, name, more)
             }
             "mailbox" => {
@@ -203,7 +216,13 @@ impl Names {
         texts::say(&format!("change-{key}"), &args)
     }
 
-    fn account(&self, created: bool, own: bool, body: &Value) -> (String, Vec<(&'static str, String)>) {
+    fn account(
+        &self,
+        created: bool,
+        own: bool,
+        body: &Value,
+        row: &ChangeRow,
+    ) -> (String, Vec<(&'static str, String)>) {
         let on = |name: &str| body.get(name).and_then(Value::as_bool);
         let text = |name: &str| field(body, name).to_owned();
         if created {
@@ -237,7 +256,7 @@ impl Names {
             }
             "session" => ("session".to_owned(), vec![]),
             "deputy" => {
-                let deputy = self.person(field(body, "deputy").parse().ok());
+                let deputy = self.person(field(body, "deputy").parse().ok(), row);
                 let last = Timestamp::parse_rfc3339(field(body, "until"))
                     .map(|t| t.minus(std::time::Duration::from_secs(3600)).in_berlin("%d.%m.%Y"));
                 let days = vec![

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use poststelle_model::{Access, AdministrationId, DeputyId, PrincipalId, Timestamp, Who};
+use poststelle_model::people::Grant;
+use poststelle_model::{Access, AdministrationId, DeputyId, PrincipalId, Role, Timestamp, Who};
 use poststelle_store::administration::{self, Deputy};
 use poststelle_store::{Scope, access};
 
@@ -105,6 +106,10 @@ impl Hub {
             Some(home) => administration::people_at_home(tx, home).await?,
             None => Vec::new(),
         };
+        let passes = |g: &Grant| matches!(g.role, Role::Clerk | Role::Auditor) && g.place.tenant().is_some();
+        if !access::grants_of(tx, principal).await?.iter().any(passes) {
+            return Err(refused("PST-ADMIN-0023"));
+        }
         if deputy == principal || colleagues.iter().all(|(id, _)| *id != deputy) {
             return Err(refused("PST-ADMIN-0012"));
         }

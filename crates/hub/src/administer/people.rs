@@ -59,7 +59,7 @@ impl Administered<'_> {
     fn view(&self, row: Seen, grants: Vec<Grant>, home: Option<AdministrationId>) -> PersonView {
         let here = |g: &Grant| g.place.tenant() == Some(self.tenant.id);
         PersonView {
-            closed: self.closed(&grants),
+            closed: self.closed(&row, home, &grants),
             elsewhere: !grants.iter().all(here),
             backed: row.kind == "service" || home.is_some() && row.administration == home,
             own: row.id == self.access.principal,
@@ -68,13 +68,15 @@ impl Administered<'_> {
         }
     }
 
-    /// Why an account with these roles is not for these hands as a whole.
-    fn closed(&self, grants: &[Grant]) -> Option<&'static str> {
+    /// Why an account that reaches this far is not for these hands as a whole. A person belongs to the Administration
+    /// with the mandate: a role that rests since the mandate moved gives nobody the account.
+    fn closed(&self, row: &Seen, home: Option<AdministrationId>, grants: &[Grant]) -> Option<&'static str> {
         if grants.iter().any(|g| g.place == Place::Installation) {
             return Some("PST-ADMIN-0017");
         }
+        let at_home = row.kind == "service" || home.is_some() && row.administration == home;
         let mine = grants.iter().all(|g| g.place.tenant().is_some_and(|t| self.administers(t)));
-        (!mine).then_some("PST-ADMIN-0004")
+        (!mine || !at_home).then_some("PST-ADMIN-0004")
     }
 
     /// People and services in sight, by kind and name.
@@ -106,12 +108,28 @@ impl Administered<'_> {
         found.ok_or(AdminError::View(ViewError::NotFound))
     }
 
-    /// Begins to change somebody in sight; account and roles stay as read until the commit.
+    /// Begins to change somebody in sight; account and roles stay as read until the commit, and so do those of who
+    /// acts: of two who take each other's role, one comes second and has none any more.
     async fn take(&self, id: PrincipalId) -> Result<(Edit<'_>, Seen, Vec<Grant>), AdminError> {
         let now = self.hub.clock.now();
         let mut edit = self.hub.edit(&self.who()).await?;
         let tx = edit.tx().await?;
-        administration::hold(tx, id).await?;
+        let me = self.access.principal;
+        let mut both = [id, me];
+        both.sort_unstable();
+        for one in both {
+            if one == id {
+                administration::hold(tx, id).await?;
+            } else {
+                administration::hold_still(tx, me).await?;
+            }
+            if id == me {
+                break;
+            }
+        }
+        if !access::access(tx, me, now).await?.has(Role::TenantAdmin, self.tenant.id) {
+            return Err(AdminError::View(ViewError::NotFound));
+        }
         let row = administration::person(tx, self.tenant.id, id, now).await?;
         let row = row.ok_or(AdminError::View(ViewError::NotFound))?;
         let grants = access::grants_of(tx, id).await?;
@@ -123,8 +141,12 @@ impl Administered<'_> {
         &self,
         id: PrincipalId,
     ) -> Result<(Edit<'_>, Seen, Vec<Grant>), AdminError> {
-        let (edit, row, grants) = self.take(id).await?;
-        match self.closed(&grants) {
+        let (mut edit, row, grants) = self.take(id).await?;
+        let home = self.home(&mut edit).await?;
+        // What the account reaches by standing in for others counts too, today and later.
+        let mut reach = grants.clone();
+        reach.extend(access::deputed_grants(edit.tx().await?, id, self.hub.clock.now()).await?);
+        match self.closed(&row, home, &reach) {
             None => Ok((edit, row, grants)),
             Some(code) => Err(refused(code)),
         }
@@ -257,20 +279,27 @@ impl Administered<'_> {
         Ok(())
     }
 
-    /// Gives a role in this tenant (`on`) or takes it back; as it is already: nothing happens.
+    /// Gives a role in this tenant (`on`) or takes it back; as it is already: nothing happens. With the last role of a
+    /// service its tokens for this tenant go. False when nobody in sight has this id any more.
     ///
     /// # Errors
     /// [`AdminError`]; nobody takes their own administration.
-    pub async fn set_grant(&self, id: PrincipalId, grant: Grant, on: bool) -> Result<(), AdminError> {
+    pub async fn set_grant(&self, id: PrincipalId, grant: Grant, on: bool) -> Result<bool, AdminError> {
         let tenant = self.tenant.id;
         if grant.place.tenant() != Some(tenant) {
             return Err(AdminError::View(ViewError::NotFound));
         }
         let (mut edit, row, grants) = self.take(id).await?;
         if grants.contains(&grant) == on {
-            return Ok(());
+            return Ok(true);
         }
+        let now = self.hub.clock.now();
+        let here = grants.iter().filter(|g| g.place.tenant() == Some(tenant)).count();
         if on {
+            // Whoever stands in for this person was chosen for the tenants of then.
+            if here == 0 && !administration::deputies_of(edit.tx().await?, id, now).await?.is_empty() {
+                return Err(refused("PST-ADMIN-0022"));
+            }
             if !gives(grant.role, grant.place, &row.kind) {
                 return Err(refused("PST-ADMIN-0006"));
             }
@@ -291,7 +320,16 @@ impl Administered<'_> {
             return Err(refused("PST-ADMIN-0005"));
         }
         edit.set_grant(id, grant, on).await?;
-        Ok(edit.commit().await?)
+        if !on && here == 1 && row.kind == "service" {
+            for token in access::tokens_of(edit.tx().await?, id).await? {
+                if token.tenant == tenant {
+                    edit.revoke_tokens_in(id, tenant, &token.name).await?;
+                }
+            }
+        }
+        let seen = administration::person(edit.tx().await?, tenant, id, now).await?.is_some();
+        edit.commit().await?;
+        Ok(seen)
     }
 
     /// API tokens of a service for this tenant, oldest first.
@@ -352,7 +390,8 @@ fn gives(role: Role, place: Place, kind: &str) -> bool {
     match (role, place) {
         (Role::Operator, _) | (_, Place::Installation) => false,
         (Role::Clerk | Role::Auditor, _) => true,
-        (Role::TenantAdmin, place) => matches!(place, Place::Tenant { .. }),
+        // A token outlives the mandate under which it was made: programs that administer are the operator's to make.
+        (Role::TenantAdmin, place) => kind == "person" && matches!(place, Place::Tenant { .. }),
         (Role::Intake, place) => kind == "service" && !matches!(place, Place::Desk { .. }),
     }
 }
@@ -376,6 +415,7 @@ mod tests {
             assert_eq!(gives(Role::TenantAdmin, place, "person"), place == whole);
             assert!(!gives(Role::Intake, place, "person"));
         }
+        assert!(!gives(Role::TenantAdmin, whole, "service"));
         assert!(gives(Role::Intake, at_box, "service") && !gives(Role::Intake, at_desk, "service"));
     }
 }

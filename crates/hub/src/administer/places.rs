@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! Desks and mailboxes of a tenant.
 
-use poststelle_model::{ChannelKind, DeskId, MailboxId, TenantId};
+use poststelle_model::{Action, ChannelKind, DeskId, MailboxId, TenantId};
 use poststelle_store::administration::{self, DeskRow, MailboxRow};
-use poststelle_store::{Scope, StoreError, tenants};
+use poststelle_store::{Scope, StoreError, desk, tenants};
 
 use super::{AdminError, Administered, refused};
 use crate::directory::{DirectoryError, address_fits, name_fits};
@@ -57,6 +57,7 @@ impl Administered<'_> {
         }
         let id = DeskId::new(self.hub.ids());
         let mut edit = self.hub.edit(&self.who()).await?;
+        administration::hold_tenant(edit.tx().await?, tenant).await?;
         let mandates = tenants::mandates(edit.tx().await?, tenant).await?;
         let home = mandates.iter().find(|m| m.from <= now && m.until > now);
         let home = home.ok_or_else(|| refused("PST-ADMIN-0010"))?.administration;
@@ -87,11 +88,17 @@ impl Administered<'_> {
             return Ok(());
         }
         let mut edit = self.hub.edit(&self.who()).await?;
+        administration::hold_tenant(edit.tx().await?, self.tenant.id).await?;
+        let desks = administration::desks(edit.tx().await?, self.tenant.id, self.hub.clock.now()).await?;
+        if desks.iter().any(|d| d.name == name) {
+            return Err(refused("PST-ADMIN-0018"));
+        }
         edit.rename_desk(id, name, version, &row.tenants).await?;
         Ok(edit.commit().await?)
     }
 
-    /// Lets a desk serve this tenant or no longer serve it; what lies there stays.
+    /// Lets a desk serve this tenant or no longer serve it. Not while something open lies there or a rule leads there:
+    /// nobody would see it any more.
     ///
     /// # Errors
     /// [`AdminError`]; the clearing desk always serves.
@@ -104,6 +111,16 @@ impl Administered<'_> {
             return Err(refused("PST-ADMIN-0014"));
         }
         let mut edit = self.hub.edit(&self.who()).await?;
+        if !on {
+            let (tenant, tx) = (self.tenant.id, edit.tx().await?);
+            let counts = desk::counts(tx, tenant, self.access.principal).await?;
+            let open = counts.get(&id).is_some_and(|c| c.new + c.claimed + c.waiting > 0);
+            let leads = |a: &Action| matches!(a, Action::ToDesk { desk } | Action::CopyToDesk { desk } if *desk == id);
+            let rules = tenants::rules(tx, tenant).await?;
+            if open || rules.iter().filter(|r| r.active).any(|r| r.actions.iter().any(leads)) {
+                return Err(refused("PST-ADMIN-0021"));
+            }
+        }
         edit.set_desk_tenant(id, self.tenant.id, on).await?;
         Ok(edit.commit().await?)
     }
@@ -124,6 +141,7 @@ impl Administered<'_> {
         }
         let id = MailboxId::new(self.hub.ids());
         let mut edit = self.hub.edit(&self.who()).await?;
+        administration::hold_tenant(edit.tx().await?, tenant).await?;
         let boxes = tenants::mailboxes(edit.tx().await?, tenant).await?;
         if boxes.iter().any(|m| m.1 == name) {
             return Err(refused("PST-ADMIN-0018"));
@@ -147,6 +165,11 @@ impl Administered<'_> {
             return Ok(());
         }
         let mut edit = self.hub.edit(&self.who()).await?;
+        administration::hold_tenant(edit.tx().await?, self.tenant.id).await?;
+        let boxes = tenants::mailboxes(edit.tx().await?, self.tenant.id).await?;
+        if boxes.iter().any(|m| m.1 == name) {
+            return Err(refused("PST-ADMIN-0018"));
+        }
         edit.rename_mailbox(self.tenant.id, id, name, version).await?;
         Ok(edit.commit().await?)
     }
@@ -182,6 +205,12 @@ impl Administered<'_> {
         }
         if owner.is_some() {
             return Err(refused("PST-ADMIN-0009"));
+        }
+        // The first address of a domain comes from who runs the house: a domain may be another tenant's.
+        let domain = |a: &str| a.rsplit_once('@').map(|(_, d)| d.to_lowercase());
+        let own = tenants::addresses(edit.tx().await?, self.tenant.id).await?;
+        if own.iter().all(|a| domain(&a.1) != domain(address)) {
+            return Err(refused("PST-ADMIN-0020"));
         }
         match edit.add_address(self.tenant.id, id, ChannelKind::Mail, address).await {
             Err(DirectoryError::Store(StoreError::Exists(_))) => return Err(refused("PST-ADMIN-0009")),

@@ -418,7 +418,7 @@ impl Hub {
             (false, _) => return Err(ViewError::ReadOnly.into()),
             (true, None) => return refused("PST-RULE-0009"),
             (true, Some(by)) if by == access.principal => return refused("PST-RULE-0009"),
-            (true, Some(_)) => {}
+            (true, Some(_)) => is_a_person(tx, access).await?,
         }
         let places = places(tx, tenant).await?;
         for rule in &draft {
@@ -450,6 +450,12 @@ impl Hub {
         let mut tx = self.db.read(Scope::System).await?;
         rules::proposed(&mut tx).await
     }
+}
+
+/// Two persons are two persons: a token in the hands of one of them is not the second.
+async fn is_a_person(tx: &mut Tx, access: &Access) -> Result<(), RulesError> {
+    let row = access::by_id(tx, access.principal).await?;
+    if row.is_some_and(|row| row.kind == "person") { Ok(()) } else { refused("PST-RULE-0009") }
 }
 
 fn twice(name: &str) -> RulesError {

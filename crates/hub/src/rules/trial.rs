@@ -2,17 +2,24 @@
 //! Rules tried on messages that came: where they would go, and where they went.
 //!
 //! Guarantees: nothing is moved or changed; a message tried by itself counts as read and stands so in its timeline
-//! before anything is said of it. A trial of many tells what lists tell (subject and sender), reads at most
-//! [`OCTETS`] octets, and says how far it came.
+//! before anything is said of it. A trial of many tells what lists tell (subject and sender); when conditions ask
+//! texts, that is told among what was done to the rules. It reads at most [`OCTETS`] octets, ends in time, and says how
+//! far it came.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use poststelle_model::{Access, Direction, Message, MessageId, Role, Rule, Target, TenantId};
+use poststelle_evidence::NewEvidence;
+use poststelle_model::{
+    Access, Direction, Event, Message, MessageId, Role, Rule, Subject, Target, TenantId, Who,
+};
 use poststelle_store::{Scope, StoreError, messages, rules, tenants};
+use serde_json::json;
 
 use super::words::Places;
 use super::wrong::in_words;
 use super::{RulesError, condition, places};
+use crate::change::Change;
 use crate::hub::Hub;
 use crate::process::facts;
 use crate::readable;
@@ -24,6 +31,9 @@ use crate::view::ViewError;
 pub const TRIALS: i64 = 200;
 /// Octets one trial reads.
 pub const OCTETS: i64 = 256 * 1024 * 1024;
+
+/// A trial takes no longer; conditions can be slow.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// How one rule fared in a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,12 +217,21 @@ impl Hub {
         let received = rules::received(&mut tx, tenant, n.clamp(1, TRIALS)).await?;
         tx.rollback().await?;
         let clearing = self.tenant(tenant).await?.clearing_desk;
+        // What conditions find in texts tells of texts: that they were asked is told too.
+        if compiled.wants_text {
+            let body = json!({ "act": "try", "latest": received.len() });
+            let who = Who::Principal { id: access.principal };
+            let news = NewEvidence::new(tenant, Subject::rules(tenant), Event::Changed, who, body);
+            let change = Change { evidence: vec![news], ..Change::default() };
+            self.committer.commit(change).await.map_err(ViewError::from)?;
+        }
+        let began = std::time::Instant::now();
         let (mut out, mut octets) = (Trials::default(), 0_i64);
         for message in received {
             let then: Explanation = serde_json::from_str(&message.explanation).unwrap_or_default();
             let old = targets(&then);
             octets = octets.saturating_add(message.size);
-            if octets > OCTETS {
+            if octets > OCTETS || began.elapsed() > LONGEST {
                 out.cut = true;
                 break;
             }

@@ -130,6 +130,9 @@ fn changes(was: &Rule, is: &Rule, places: &Places) -> Vec<String> {
     if old != new {
         words.push(format!("Aktion bisher: {old}; neu: {new}"));
     }
+    if words.is_empty() && was.actions != is.actions {
+        words.push("zeigt auf ein anderes Ziel gleichen Namens".to_owned());
+    }
     if words.is_empty() {
         Vec::new()
     } else {

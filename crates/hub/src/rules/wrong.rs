@@ -26,6 +26,9 @@ pub fn reason(bad: &BadCondition) -> Reason {
             new("PST-RULE-0003").with("depth", levels).with("cap", routing::LEVEL_CAP)
         }
         BadCondition::Builds => new("PST-RULE-0004"),
+        BadCondition::Walks(count) => {
+            new("PST-RULE-0016").with("count", count).with("cap", routing::WALK_CAP)
+        }
         BadCondition::DryRun(what) => new("PST-RULE-0005").with("detail", in_words(what)),
     }
 }

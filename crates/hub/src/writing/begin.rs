@@ -104,7 +104,9 @@ impl Hub {
                     if let Origin::ReplyAll(_) = origin {
                         let ours = ours.iter().map(|a| a.1.as_str());
                         let known: Vec<&str> = to.iter().map(String::as_str).chain(ours).collect();
-                        draft.copies = self.also_sent_to(&opened, &known).join(", ");
+                        let mut others = self.also_sent_to(&opened, &known);
+                        others.truncate(RECIPIENTS_CAP.saturating_sub(to.len()));
+                        draft.copies = others.join(", ");
                     }
                     draft.recipients = to.join(", ");
                     draft.subject = prefixed("AW: ", &["aw:", "re:"], &inspection.subject);
@@ -229,7 +231,6 @@ impl Hub {
                 others.push(found.address);
             }
         }
-        others.truncate(RECIPIENTS_CAP.saturating_sub(known.len()));
         others
     }
 }

@@ -304,7 +304,11 @@ pub(crate) struct GrantChange {
 #[utoipa::path(
     put, path = "/api/v1/tenants/{tenant}/people/{person}/grants", operation_id = "set_grant",
     security(("token" = [])), params(OfPerson), request_body = GrantChange,
-    responses((status = 200, description = "As it is now", body = PersonOut), Refusals, JsonRefusals)
+    responses(
+        (status = 200, description = "As it is now", body = PersonOut),
+        (status = 204, description = "It was the last role here: the account is out of sight"),
+        Refusals, JsonRefusals
+    )
 )]
 pub(crate) async fn set_grant(
     State(web): State<Web>,
@@ -314,7 +318,9 @@ pub(crate) async fn set_grant(
 ) -> Result<Response, Refusal> {
     let hand = in_hand(&web, &signed, &tenant).await?;
     let id = id(&person)?;
-    hand.set_grant(id, change.grant.read(hand.tenant.id)?, change.granted).await?;
+    if !hand.set_grant(id, change.grant.read(hand.tenant.id)?, change.granted).await? {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     Ok(Json(PersonOut::of(hand.person(id).await?)).into_response())
 }
 

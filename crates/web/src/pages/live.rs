@@ -94,7 +94,11 @@ pub(crate) async fn wait(
     let began = Instant::now();
     let mut seen = None;
     loop {
-        let progress = hub.progress(access).await?;
+        // For a message only its own tenant counts; whether it is for these eyes is asked before anything is told.
+        let progress = match message {
+            Some((tenant, _)) => hub.progress_in(tenant).await?,
+            None => hub.progress(access).await?,
+        };
         if seen.replace(progress) != Some(progress) {
             let stand = match message {
                 None => progress,

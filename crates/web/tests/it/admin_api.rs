@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use poststelle_model::Role;
 use serde_json::{Value, json};
 
-use crate::bed::{Answer, Bed, person, service};
+use crate::bed::{Answer, Bed, person, service, who};
 
 async fn call(bed: &Bed, token: &str, method: &str, path: &str, body: Value) -> Answer {
     let request = Request::builder()
@@ -96,6 +96,8 @@ async fn a_client_sets_up_a_tenant() {
     refused("PUT", &clearing, change, StatusCode::FORBIDDEN, "PST-ADMIN-0014").await;
     let mailbox = ask("POST", "/mailboxes", json!({ "name": "Bau" }), StatusCode::CREATED).await;
     let mailbox = format!("/mailboxes/{}", mailbox["id"].as_str().unwrap());
+    let mail = poststelle_model::ChannelKind::Mail;
+    bed.hub.add_address(bed.a.tenant, bed.a.mailbox, mail, "post@adorf.example", &who()).await.unwrap();
     let address = json!({ "address": "bau@adorf.example" });
     ask("POST", &format!("{mailbox}/addresses"), address.clone(), StatusCode::OK).await;
     let path = format!("/mailboxes/{}/addresses", bed.a.mailbox);

@@ -151,8 +151,16 @@ async fn a_deputy_gets_no_more_than_clerks_and_auditors_have() {
     assert_eq!(roles(&bed, dora).await, [(Role::Clerk, Some(a))]);
     let session = bed.session(dora).await;
     assert_eq!(bed.see(&format!("/verwaltung/{a}"), &session.0).await.status, StatusCode::NOT_FOUND);
-    // A deputy passes nothing on.
+    // A deputy passes nothing on but her own; without any she has nothing to leave.
+    let form = format!("wer={emil}&von=2026-03-02&bis=2026-03-03");
+    let nothing = post(&bed, &session, "/konto/vertretung", &form).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(nothing.text().contains("keine Rolle, die eine Vertretung"), "{}", nothing.text());
+    grant(&bed, dora, Role::Auditor, a).await;
     away(dora, emil).await;
+    assert_eq!(roles(&bed, emil).await, [(Role::Auditor, Some(a))]);
+    let own = Grant { role: Role::Auditor, place: Place::Tenant { tenant: a } };
+    bed.hub.revoke(dora, own, &who()).await.unwrap();
     assert!(roles(&bed, emil).await.is_empty());
     // A change of Amt ends it, as it ends the roles themselves.
     bed.clock.advance(Duration::from_secs(1));

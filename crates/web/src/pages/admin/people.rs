@@ -498,7 +498,14 @@ pub(crate) async fn act(
         "rolle-geben" | "rolle-nehmen" => {
             let role = Role::parse(&fields.rolle).ok_or_else(Refusal::not_found)?;
             let grant = Grant { role, place: read_place(hand.tenant.id, &fields.ort)? };
-            hand.set_grant(id, grant, fields.schritt == "rolle-geben").await
+            match hand.set_grant(id, grant, fields.schritt == "rolle-geben").await {
+                // With the last role here the person is out of sight.
+                Ok(false) => {
+                    let list = format!("{MENU}/{}/personen?hinweis=rolle-nehmen", hand.tenant.id);
+                    return Ok(Redirect::to(&list).into_response());
+                }
+                other => other.map(|_| ()),
+            }
         }
         "vertretung" => hand.set_deputy(id, other()?, (&fields.von, &fields.bis)).await,
         "vertretung-ende" => hand.end_deputy(fields.wer.parse().map_err(|_| Refusal::not_found())?).await,

@@ -74,7 +74,8 @@ struct RulePage {
 
 impl Typed {
     fn of(rule: &Rule) -> Self {
-        let read = Condition::read(&rule.condition);
+        // What has more lines than the form stays an expression: nothing of it may fall off.
+        let read = Condition::read(&rule.condition).filter(|c| c.lines.len() <= LINES);
         let mut actions = Vec::new();
         let mut addresses = Vec::new();
         for action in &rule.actions {
@@ -284,8 +285,9 @@ pub(crate) async fn save(
     match put(&web, &person, tenant, seen, old, &typed).await {
         Ok(()) => Ok(Redirect::to(&format!("{MENU}/{tenant}/regeln?hinweis=entwurf")).into_response()),
         Err(refusal) if matches!(refusal.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) => {
-            // After a conflict the form goes on from the present state: who saves again has read the sentence.
-            let version = view.set.version;
+            // After a conflict the form goes on from the present state: who saves again has read the sentence. What was
+            // wrong otherwise says nothing about what others did meanwhile.
+            let version = if refusal.status == StatusCode::CONFLICT { view.set.version } else { seen };
             Ok(form(&person, &view, &rule, typed, 0, version, Some(&refusal)))
         }
         Err(refusal) => Err(refusal),

@@ -371,6 +371,11 @@ pub(crate) async fn save(
             Ok(form(&person, row.id, row.name, &now, typed, beside))
         }
         Err(refusal) if matches!(refusal.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) => {
+            // What was wrong with the form says nothing about what others did meanwhile.
+            let mut now = now;
+            if refusal.status == StatusCode::UNPROCESSABLE_ENTITY {
+                now.version = fields.number("version").unwrap_or(now.version);
+            }
             let beside = Beside { refused: Some(refusal), ..Beside::default() };
             Ok(form(&person, row.id, row.name, &now, typed, beside))
         }

@@ -409,6 +409,11 @@ fn bad_condition(bad: &routing::BadCondition) -> String {
             format!("die Bedingung hat {levels} Ebenen; höchstens {} sind erlaubt", routing::LEVEL_CAP)
         }
         B::Builds => "map gibt es in Bedingungen nicht; exists, all und filter genügen".to_owned(),
+        B::Walks(count) => format!(
+            "exists, all oder filter gehen eine Liste von {count} Einträgen durch, die in der Bedingung steht; höchstens {} \
+             sind erlaubt",
+            routing::WALK_CAP
+        ),
         B::DryRun(what) => {
             format!(
                 "die Bedingung scheitert an einer Beispielnachricht: {what}; zu sehen ist allein msg mit seinen Feldern"

@@ -2,8 +2,9 @@
 //! How far things have gone, as one number each: what a page compares to know that there is something new.
 //!
 //! Guarantees: whatever happens to mail is evidence, and all evidence gets its place in the tenant's log, so no change
-//! goes unnoticed, whichever node made it. However many pages ask, a node asks the database twice a second at most.
-//! Does not tell what happened.
+//! goes unnoticed, whichever node made it. However many pages ask, a node reads the sizes of the logs twice a second at
+//! most; for a page of one message it looks further only when something happened in that tenant. Does not tell what
+//! happened.
 
 use std::collections::HashMap;
 use std::sync::Arc;

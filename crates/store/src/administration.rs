@@ -344,7 +344,7 @@ pub struct ChangePlace {
     pub at: Timestamp,
     /// Whose life.
     pub subject: String,
-    /// Number in its chain. Where lines of two chains of one name are mixed, by who mixes them.
+    /// Number in its chain; what mixes two chains of one subject numbers them anew.
     pub n: i64,
 }
 

@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::openapi::{JsonRefusals, Refusals};
 use crate::error::Refusal;
-use crate::pages::admin::rules::tenant_id;
+use crate::pages::tenant_id;
 use crate::session::{Caller, Client};
 use crate::web::Web;
 
@@ -103,12 +103,8 @@ pub(crate) struct New {
     #[schema(value_type = Object)]
     config: Value,
     secret: Option<String>,
-    #[serde(default = "yes")]
+    #[serde(default = "super::rules::yes")]
     active: bool,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 async fn one(

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::openapi::{JsonRefusals, Refusals};
 use crate::error::Refusal;
-use crate::pages::admin::rules::tenant_id;
+use crate::pages::tenant_id;
 use crate::session::{Caller, Client};
 use crate::web::Web;
 
@@ -108,7 +108,7 @@ pub(crate) struct In {
     active: bool,
 }
 
-const fn yes() -> bool {
+pub(super) const fn yes() -> bool {
     true
 }
 

@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::drafts::Seen;
 use super::openapi::{JsonRefusals, Refusals};
 use crate::error::Refusal;
+use crate::pages::tenant_id;
 use crate::session::{Caller, Client};
 use crate::web::Web;
 
@@ -76,12 +77,8 @@ pub(crate) struct BlockIds {
     block: String,
 }
 
-fn tenant_of(text: &str) -> Result<TenantId, Refusal> {
-    text.parse().map_err(|_| Refusal::not_found())
-}
-
 fn ids((tenant, block): (String, String)) -> Result<(TenantId, TextBlockId), Refusal> {
-    Ok((tenant_of(&tenant)?, block.parse().map_err(|_| Refusal::not_found())?))
+    Ok((tenant_id(&tenant)?, block.parse().map_err(|_| Refusal::not_found())?))
 }
 
 /// All texts of a tenant one may write for, by name.
@@ -95,7 +92,7 @@ pub(crate) async fn list(
     Caller(signed): Caller,
     Path(tenant): Path<String>,
 ) -> Result<Response, Refusal> {
-    let blocks = web.hub().text_blocks(&signed.access, tenant_of(&tenant)?).await?;
+    let blocks = web.hub().text_blocks(&signed.access, tenant_id(&tenant)?).await?;
     Ok(Json(Blocks { text_blocks: blocks.into_iter().map(told).collect() }).into_response())
 }
 
@@ -111,7 +108,7 @@ pub(crate) async fn add(
     Path(tenant): Path<String>,
     Json(wanted): Json<Wanted>,
 ) -> Result<Response, Refusal> {
-    let tenant = tenant_of(&tenant)?;
+    let tenant = tenant_id(&tenant)?;
     let block = web.hub().put_text_block(&signed.access, tenant, None, &wanted.name, &wanted.text).await?;
     Ok((StatusCode::CREATED, Json(told(block))).into_response())
 }

@@ -117,6 +117,11 @@ pub(crate) fn optional<T: FromStr>(text: &str) -> Result<Option<T>, Refusal> {
     text.parse().map(Some).map_err(|_| Refusal::not_found())
 }
 
+/// The tenant an address names; that it is for these eyes the hub decides.
+pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Refusal> {
+    text.parse().map_err(|_| Refusal::not_found())
+}
+
 /// A rendered page.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {

@@ -15,8 +15,8 @@ use poststelle_model::{Action, Fault, Reason, Rule, RuleId, TenantId};
 
 use super::MENU;
 use super::fields::Fields;
-use super::rules::tenant_id;
 use crate::error::Refusal;
+use crate::pages::tenant_id;
 use crate::pages::{Frame, page};
 use crate::session::Person;
 use crate::web::Web;

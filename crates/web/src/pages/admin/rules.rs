@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::MENU;
 use super::fields::Fields;
 use crate::error::Refusal;
-use crate::pages::{Frame, page};
+use crate::pages::{Frame, page, tenant_id};
 use crate::session::Person;
 use crate::text;
 use crate::web::Web;
@@ -66,11 +66,6 @@ struct RulesPage {
 pub(crate) struct Said {
     #[serde(default)]
     hinweis: String,
-}
-
-/// The tenant an address names; that it is for these eyes the hub decides.
-pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Refusal> {
-    text.parse().map_err(|_| Refusal::not_found())
 }
 
 fn row(view: &RulesView, rule: &Rule, number: usize, count: usize) -> Row {

@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::rules::tenant_id;
 use super::{MENU, administered};
 use crate::error::Refusal;
+use crate::pages::tenant_id;
 use crate::pages::{Frame, page};
 use crate::session::Person;
 use crate::text;

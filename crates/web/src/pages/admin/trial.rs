@@ -12,8 +12,8 @@ use poststelle_model::MessageId;
 use serde::Deserialize;
 
 use super::MENU;
-use super::rules::tenant_id;
 use crate::error::Refusal;
+use crate::pages::tenant_id;
 use crate::pages::{Frame, page};
 use crate::session::Person;
 use crate::text;

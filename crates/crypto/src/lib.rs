@@ -35,6 +35,7 @@ pub mod keys;
 pub mod note;
 pub mod password;
 pub mod random;
+pub mod signature;
 pub mod token;
 
 pub use digest::{Digests, DualHasher, Sha256};

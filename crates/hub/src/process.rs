@@ -458,6 +458,8 @@ fn unreadable(message: &Message) -> Opened {
             parent: -1,
             path: "0".to_owned(),
             leaf: true,
+            blob: None,
+            header: -1,
             start: 0,
             len: message.size,
             encoding: Encoding::Identity,

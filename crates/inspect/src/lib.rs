@@ -6,8 +6,14 @@
 //! only sealed. Does not: decide routing, write the database, keep anything between two messages.
 
 pub mod caps;
+mod conclusion;
 pub mod face;
+pub mod law;
+pub mod scan;
 pub mod sheet;
+pub mod station;
 
 pub use caps::Caps;
+pub use law::Law;
 pub use sheet::Sheet;
+pub use station::Station;

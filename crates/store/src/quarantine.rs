@@ -3,7 +3,7 @@
 //!
 //! Guarantees: a part is held once; its state changes only by compare-and-swap on its version.
 
-use poststelle_model::{HoldCause, HoldState, MessageId, PrincipalId, TenantId, Timestamp};
+use poststelle_model::{BlobId, HoldCause, HoldState, MessageId, PrincipalId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::bulk::args;
@@ -138,6 +138,21 @@ pub async fn open(
     let before = before.map_or_else(|| "~".to_owned(), |m| m.to_string());
     let rows = tx.all(sql::QUARANTINE_OPEN, args![tenant, before, limit]).await?;
     rows.iter().map(|r| hold(tenant, r)).collect()
+}
+
+/// Parts of a message that are kept from readers, and where their octets lie: number, blob (`None` = the original),
+/// start, length.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn closed(
+    tx: &mut Tx,
+    tenant: TenantId,
+    message: MessageId,
+) -> Result<Vec<(i64, Option<BlobId>, i64, i64)>, StoreError> {
+    tx.allow(tenant)?;
+    let rows = tx.all(sql::QUARANTINE_CLOSED, args![tenant, message]).await?;
+    rows.iter().map(|r| Ok((int(r, 0)?, parse_opt(r, 1, "parts.blob_id")?, int(r, 2)?, int(r, 3)?))).collect()
 }
 
 /// How many parts wait in a tenant.

@@ -265,6 +265,8 @@ statements! {
     /// What waits for people or for the scanner, newest message first.
     QUARANTINE_OPEN = "SELECT message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version FROM quarantine \
         WHERE tenant_id = $1 AND state IN ('held', 'proposed') AND message_id < $2 ORDER BY message_id DESC, part LIMIT $3";
+    QUARANTINE_CLOSED = "SELECT q.part, p.blob_id, p.start_at, p.length FROM quarantine q JOIN parts p \
+        ON p.tenant_id = q.tenant_id AND p.message_id = q.message_id AND p.n = q.part WHERE q.tenant_id = $1 AND q.message_id = $2 AND q.state <> 'released' ORDER BY q.part";
     QUARANTINE_COUNT = "SELECT COUNT(*) FROM quarantine WHERE tenant_id = $1 AND state IN ('held', 'proposed')";
     QUARANTINE_UPDATE = "UPDATE quarantine SET cause = $1, note = $2, state = $3, next_check = $4, proposed_by = $5, words = $6, decided_by = $7, changed_at = $8, version = version + 1 \
         WHERE tenant_id = $9 AND message_id = $10 AND part = $11 AND version = $12";

@@ -6,9 +6,12 @@
 //! only sealed. Does not: decide routing, write the database, keep anything between two messages.
 
 pub mod caps;
+pub mod codes;
 pub mod face;
+pub mod notes;
 pub mod octets;
 pub mod sheet;
+pub mod unpack;
 
 pub use caps::Caps;
 pub use sheet::Sheet;

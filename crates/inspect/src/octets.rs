@@ -258,7 +258,10 @@ impl Spool {
 
 impl std::fmt::Debug for Spool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spool").field("len", &self.0.len).field("on_disk", &self.is_on_disk()).finish_non_exhaustive()
+        f.debug_struct("Spool")
+            .field("len", &self.0.len)
+            .field("on_disk", &self.is_on_disk())
+            .finish_non_exhaustive()
     }
 }
 
@@ -292,7 +295,9 @@ impl BufRead for Reader {
         if self.at >= self.spool.len() {
             return Ok(&[]);
         }
-        if self.spool.is_on_disk() && !(self.chunk_start..self.chunk_start + self.chunk_len as u64).contains(&self.at) {
+        if self.spool.is_on_disk()
+            && !(self.chunk_start..self.chunk_start + self.chunk_len as u64).contains(&self.at)
+        {
             self.open()?;
         }
         let (octets, start) = match &self.spool.0.place {

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod face;
 pub mod notes;
 pub mod octets;
+pub mod scan;
 pub mod sheet;
 pub mod unpack;
 

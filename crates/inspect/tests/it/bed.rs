@@ -4,7 +4,6 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use poststelle_inspect::Caps;
 use poststelle_inspect::octets::{Filling, Spool};
@@ -124,6 +123,3 @@ pub fn open(octets: &[u8], name: &str, caps: &Caps) -> All {
     }
     all
 }
-
-/// Waits a bounded time for the fixed moment of tests.
-pub const LONG: Duration = Duration::from_secs(30);

@@ -6,3 +6,4 @@
 
 mod archives;
 mod bed;
+mod scanner;

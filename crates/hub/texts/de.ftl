@@ -577,3 +577,67 @@ sub-OUT_OF_BOUNDS_NO_POE = Das Zertifikat ist abgelaufen oder gilt noch nicht, u
 sub-NO_POE = Es ist nicht belegt, dass es zur fraglichen Zeit schon da war.
 sub-TRY_LATER = Ob das Zertifikat gesperrt ist, ließ sich gerade nicht feststellen. Eine spätere Prüfung kann mehr sagen.
 sub-SIGNED_DATA_NOT_FOUND = Der Inhalt, auf den sich die Unterschrift bezieht, liegt nicht bei.
+# Prüfung: Archive, Formate, Virenscanner (Kennungen in crates/inspect/src/codes.rs)
+note-cap-bytes = Aus den Archiven dieser Nachricht kamen mehr als die zulässigen { $cap } Bytes. Der Rest wurde nicht entpackt und nicht geprüft; wer den Inhalt braucht, bittet den Absender, ihn auf mehrere Sendungen zu verteilen.
+note-cap-ratio = Der Inhalt ist mehr als { $cap }-mal so groß wie gepackt. So sind „Archivbomben“ gebaut, die Rechner lahmlegen sollen; er wurde deshalb nicht weiter entpackt. Bitte nicht selbst öffnen, sondern beim Absender nachfragen.
+note-cap-members = Die Archive dieser Nachricht enthalten mehr als die zulässigen { $cap } Dateien. Der Rest wurde nicht geöffnet und nicht geprüft; bitte den Absender um kleinere Sendungen.
+note-cap-depth = Archive liegen mehr als { $cap }-fach ineinander. Die inneren wurden nicht geöffnet und nicht geprüft; bitte den Absender um eine einfache Fassung.
+note-cap-path = Der Name ist zu lang und wurde gekürzt. Der Inhalt ist unverändert.
+note-cap-time = Die Prüfung wurde nach { $cap } Sekunden abgebrochen. Was bis dahin nicht geprüft war, gilt als nicht prüfbar; bitte mit Vorsicht öffnen.
+note-cap-whole = Die Datei ist größer als { $cap } Bytes und wurde deshalb nicht im Einzelnen geprüft. Bitte mit Vorsicht öffnen.
+note-cap-memory = Zum Öffnen wäre mehr Speicher nötig als die zulässigen { $cap } Bytes. Der Inhalt wurde nicht geprüft; bitte den Absender um ein gewöhnliches ZIP-Archiv.
+
+note-unpack-damaged = Die Datei ist beschädigt oder unvollständig und lässt sich nicht ganz öffnen. Bitte den Absender, sie noch einmal zu senden.
+note-unpack-crashed = Die Prüfung dieser Datei ist abgestürzt; alles andere wurde weiter geprüft. Bitte mit Vorsicht öffnen und den Betrieb verständigen.
+note-unpack-method = Die Datei ist mit einem Verfahren gepackt ({ $method }), das hier nicht geöffnet werden kann. Der Inhalt ist nicht geprüft; bitte den Absender um ein gewöhnliches ZIP-Archiv.
+note-member-encrypted = Mit einem Kennwort geschützt: Der Inhalt konnte nicht geprüft werden. Nur öffnen, wenn Absender und Kennwort auf sicherem Weg bestätigt sind.
+note-member-link = Verweis auf eine andere Datei, kein Inhalt. Er wird nicht verfolgt; es ist nichts zu tun.
+note-member-special = Kein gewöhnlicher Inhalt, sondern ein Gerät oder Steuereintrag. Er wird nicht übernommen; es ist nichts zu tun.
+note-container-junk = Vor, zwischen oder hinter dem Inhalt des Archivs liegen weitere Daten, die kein Programm anzeigt. Harmlos bei selbstentpackenden Archiven, sonst ungewöhnlich; bitte mit Vorsicht öffnen.
+note-zip-disagrees = Das Archiv beschreibt seinen Inhalt an zwei Stellen verschieden; verschiedene Programme zeigen deshalb Verschiedenes. Bitte mit Vorsicht öffnen und beim Absender nachfragen.
+note-zip-overlap = Dateien dieses Archivs überlappen sich. Das kommt nur in Archiven vor, die Rechner lahmlegen sollen; die überlappenden wurden nicht entpackt. Bitte nicht selbst öffnen.
+
+note-name-absolute = Der Name im Archiv zeigt auf eine feste Stelle eines Rechners. Hier wurde ein sicherer Name daraus; bitte das Archiv nicht mit anderen Programmen entpacken.
+note-name-climbs = Der Name im Archiv führt aus dem Zielordner hinaus. Hier wurde ein sicherer Name daraus; bitte das Archiv nicht mit anderen Programmen entpacken.
+note-name-backslash = Die Ordner im Archiv sind mit „\“ statt „/“ getrennt. Sie wurden richtig erkannt; es ist nichts zu tun.
+note-name-bidi = Der Name enthält unsichtbare Zeichen, die die Leserichtung umkehren, sodass er anders aussieht, als er ist. Hier steht er ohne sie; bitte auf die wahre Endung achten.
+note-name-control = Der Name enthält unsichtbare Steuerzeichen. Hier steht er ohne sie; bitte mit Vorsicht öffnen.
+note-name-twice = Im Archiv heißen mehrere Dateien gleich. Sie sind hier durchnummeriert; bitte alle ansehen.
+note-name-double-extension = Der Name hat zwei Endungen und täuscht eine harmlose Datei vor. Bitte nicht öffnen, ohne beim Absender nachzufragen.
+
+note-type-name = Die Endung „{ $extension }“ passt nicht zum Inhalt ({ $detected }). Bitte mit Vorsicht öffnen.
+note-type-declared = Als { $declared } angekündigt, der Inhalt ist aber { $detected }. Bitte mit Vorsicht öffnen.
+note-executable = Ein Programm oder Skript. Bitte nicht öffnen, ohne mit dem Absender und der IT gesprochen zu haben.
+note-polyglot = Die Datei ist zugleich etwas anderes ({ $other }): Verschiedene Programme zeigen Verschiedenes. Bitte mit Vorsicht öffnen und beim Absender nachfragen.
+note-outlook-message = Outlook-Nachricht, kann hier nicht geöffnet werden. Ihre Anlagen sind nicht einzeln geprüft; mit Outlook öffnen oder den Absender um eine gewöhnliche E-Mail oder ein PDF bitten.
+note-format-damaged = Die Datei ist nicht lesbar, wie es ihr Format verlangt. Lässt sie sich nicht öffnen, bitte den Absender um eine neue Fassung.
+
+note-office-macros = Das Dokument enthält Makros, also kleine Programme. Bitte Makros beim Öffnen nicht einschalten.
+note-office-template = Das Dokument lädt beim Öffnen eine Vorlage von außen ({ $target }). So werden Schadprogramme nachgeladen; bitte nur in der geschützten Ansicht öffnen.
+note-office-external = Das Dokument lädt Inhalte von außen nach ({ $target }). Der Absender erfährt so, wann es geöffnet wird; bitte nur in der geschützten Ansicht öffnen.
+note-office-object = Im Dokument stecken eingebettete Objekte. Bitte nicht darauf doppelklicken, ohne beim Absender nachzufragen.
+note-office-dde = Das Dokument enthält Felder, die Programme starten können (DDE). Rückfragen beim Öffnen bitte mit „Nein“ beantworten.
+note-office-encrypted = Das Dokument ist mit einem Kennwort geschützt: Der Inhalt konnte nicht geprüft werden. Nur öffnen, wenn Absender und Kennwort auf sicherem Weg bestätigt sind.
+note-zip-encrypted = Das Archiv ist ganz oder teilweise mit einem Kennwort geschützt: Der Inhalt konnte nicht geprüft werden. Nur öffnen, wenn Absender und Kennwort auf sicherem Weg bestätigt sind.
+
+note-pdf-encrypted = Das PDF ist verschlüsselt oder mit Beschränkungen versehen: Der Inhalt konnte nicht geprüft werden, und es lässt sich vielleicht nicht drucken oder ablegen. Bitte den Absender um eine ungeschützte Fassung.
+note-pdf-javascript = Das PDF enthält ein Programm (JavaScript). Bitte beim Öffnen nicht erlauben, dass es ausgeführt wird.
+note-pdf-open-action = Im PDF geschieht etwas von selbst, sobald es geöffnet wird. Rückfragen bitte mit „Nein“ beantworten.
+note-pdf-launch = Das PDF kann andere Programme starten. Bitte nicht öffnen, ohne beim Absender nachzufragen.
+note-pdf-embedded = Im PDF stecken { $count } weitere Dateien. Sie stehen als eigene Bestandteile darunter; bitte auch diese ansehen.
+note-pdf-xfa = Das PDF enthält ein dynamisches Formular (XFA), das viele Programme nicht oder anders anzeigen. Bitte den Absender um eine gewöhnliche Fassung, wenn Inhalt fehlt.
+note-pdf-external = Das PDF enthält { $count } Verweise nach außen. Bitte nur anklicken, wenn der Absender bekannt ist.
+note-pdf-fonts = Nicht alle Schriften sind im PDF enthalten ({ $fonts }). Es kann auf anderen Rechnern und in vielen Jahren anders aussehen.
+note-pdf-a = Das PDF sagt von sich, es sei { $claim }, also zur dauerhaften Ablage geeignet. Geprüft wurde nur die Angabe.
+note-pdf-bomb = Das PDF würde beim Öffnen auf mehr als { $cap } Bytes anwachsen. So sind Dateien gebaut, die Rechner lahmlegen sollen; bitte nicht selbst öffnen.
+
+note-html-script = Die Seite enthält ein Programm (Skript). Hier wird sie ohne das Skript gezeigt; bitte nicht im Browser öffnen.
+note-svg-script = Die Zeichnung enthält ein Programm (Skript). Bitte nicht im Browser öffnen.
+note-xml-dtd = Die XML-Datei bringt eigene Regeln mit (DTD), mit denen sich Inhalte von außen laden lassen. Sie werden hier nicht befolgt; Fachverfahren sollten sie abweisen.
+
+note-scanner-unreachable = Der Virenscanner ist nicht erreichbar: Es ist nicht bekannt, ob der Inhalt schädlich ist. Der Betrieb muss den Scanner prüfen; die Prüfung wird wiederholt.
+note-scanner-timeout = Der Virenscanner hat nicht rechtzeitig geantwortet: Es ist nicht bekannt, ob der Inhalt schädlich ist. Die Prüfung wird wiederholt; hält es an, muss der Betrieb den Scanner prüfen.
+note-scanner-answer = Der Virenscanner hat unverständlich geantwortet: Es ist nicht bekannt, ob der Inhalt schädlich ist. Der Betrieb muss den Scanner prüfen.
+note-scanner-size = Die Datei ist zu groß für den Virenscanner: Es ist nicht bekannt, ob der Inhalt schädlich ist. Bitte mit Vorsicht öffnen; der Betrieb kann die Grenze des Scanners erhöhen.
+note-scanner-error = Der Virenscanner meldet einen Fehler ({ $detail }): Es ist nicht bekannt, ob der Inhalt schädlich ist. Der Betrieb muss den Scanner prüfen.
+note-scanner-input = Der Inhalt konnte nicht gelesen werden und ist nicht auf Viren geprüft. Die Prüfung wird wiederholt; hält es an, muss der Betrieb den Speicher prüfen.

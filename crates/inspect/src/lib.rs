@@ -6,12 +6,16 @@
 //! only sealed. Does not: decide routing, write the database, keep anything between two messages.
 
 pub mod caps;
+pub mod codes;
 mod conclusion;
 pub mod face;
 pub mod law;
+pub mod notes;
+pub mod octets;
 pub mod scan;
 pub mod sheet;
 pub mod station;
+pub mod unpack;
 
 pub use caps::Caps;
 pub use law::Law;

@@ -28,9 +28,13 @@
 //! # Ok::<(), poststelle_crypto::CryptoError>(())
 //! ```
 
+pub mod asn1;
+pub mod certificate;
 pub mod chunked;
+pub mod cms;
 pub mod digest;
 pub mod error;
+mod ffi;
 pub mod keys;
 pub mod note;
 pub mod password;

@@ -41,6 +41,7 @@ pub mod password;
 pub mod random;
 pub mod signature;
 pub mod token;
+pub mod xml;
 
 pub use digest::{Digests, DualHasher, Sha256};
 pub use error::{CryptoError, Fault, Result};

@@ -12,6 +12,8 @@ mod digest;
 mod keys;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/signed/mod.rs"]
+mod signed;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

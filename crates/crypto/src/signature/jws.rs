@@ -10,9 +10,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
 use super::algorithm::{Hash, Scheme, Signed, ecdsa_from_plain, verify_raw};
-use super::conclude::{Evidence, conclude, unreadable};
+use super::assess::Findings;
+use super::gather::{add, against, blank, conclude, constraint, malformed, missing, unreadable};
 use super::setting::Setting;
-use super::{Format, Judgement, SubIndication, Verdict, rfc3339};
+use super::{Format, Judgement, Scope, SubIndication, Verdict, xml};
 use crate::certificate::Certificate;
 
 /// Largest token, octets.
@@ -59,22 +60,18 @@ pub fn verify(token: &[u8], detached: Option<&[u8]>, setting: &Setting<'_>) -> J
     let mut judgement = Judgement::default();
     match read(token) {
         Err(what) => {
-            let verdict = Verdict::failed(SubIndication::FormatFailure, what);
-            judgement.reports.push(unreadable(Format::Jws, verdict));
+            judgement.reports.push(unreadable(Format::Jws, malformed(what), setting));
         }
         Ok((payload, ones)) => {
             for one in &ones {
                 let (report, wanted) = match judge(one, &payload, detached) {
-                    Ok(evidence) => conclude(evidence, setting),
-                    Err(verdict) => (unreadable(Format::Jws, verdict), Vec::new()),
+                    Ok(findings) => conclude(findings, &[], setting),
+                    Err(verdict) => (unreadable(Format::Jws, verdict, setting), Vec::new()),
                 };
-                judgement.reports.push(report);
-                judgement.wanted.extend(wanted);
+                add(&mut judgement, report, wanted);
             }
         }
     }
-    judgement.wanted.sort();
-    judgement.wanted.dedup();
     judgement
 }
 
@@ -104,18 +101,16 @@ fn read(token: &[u8]) -> Result<(String, Vec<One>), &'static str> {
     }
 }
 
-fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Evidence, Verdict> {
-    let malformed = |what: &str| Verdict::failed(SubIndication::FormatFailure, what);
-    let protected = one.protected.as_deref().filter(|p| p.len() <= HEADER).ok_or(malformed("no protected header"))?;
+fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Findings, Verdict> {
+    let protected = one.protected.as_deref().filter(|p| p.len() <= HEADER).ok_or_else(|| malformed("no protected header"))?;
     let header = URL_SAFE_NO_PAD.decode(protected).map_err(|_| malformed("header is not base64url"))?;
     let header: Header = serde_json::from_slice(&header).map_err(|_| malformed("header is not understood"))?;
     let value = URL_SAFE_NO_PAD.decode(&one.signature).map_err(|_| malformed("signature is not base64url"))?;
 
-    let mut evidence = Evidence { format: Format::Jws, ..Evidence::default() };
-    let constraint = |what: String| Some(Verdict::indeterminate(SubIndication::SigConstraintsFailure, what));
+    let mut findings = Findings { scope: Scope::Whole, ..blank(Format::Jws) };
     if let Some(unknown) = header.crit.iter().find(|c| !matches!(c.as_str(), "b64" | "sigT")) {
         let shown: String = unknown.chars().take(100).collect();
-        evidence.against(constraint(format!("critical header {shown:?} is not known")));
+        against(&mut findings.integrity, constraint(format!("critical header {shown:?} is not known")));
     }
     let plain = header.b64 == Some(false);
     if plain && !header.crit.iter().any(|c| c == "b64") {
@@ -129,7 +124,7 @@ fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Evidence, 
         ("", Some(octets)) => input.extend_from_slice(URL_SAFE_NO_PAD.encode(octets).as_bytes()),
         ("", None) => {
             let what = "the payload is detached and was not handed in";
-            evidence.against(Some(Verdict::indeterminate(SubIndication::SignedDataNotFound, what)));
+            against(&mut findings.integrity, missing(what));
         }
         (payload, _) => {
             if !plain && URL_SAFE_NO_PAD.decode(payload).is_err() {
@@ -145,34 +140,31 @@ fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Evidence, 
     let chain: Option<Vec<Certificate>> =
         header.x5c.iter().map(|c| Certificate::from_der(&STANDARD.decode(c).ok()?).ok()).collect();
     let chain = chain.ok_or_else(|| malformed("x5c is not a list of certificates"))?;
-    evidence.signer = chain.first().cloned();
-    evidence.extra = chain;
-    evidence.claimed = header.signed_at.as_deref().and_then(rfc3339);
+    findings.signer = chain.first().cloned();
+    findings.material.certificates = chain;
+    findings.claimed_at = header.signed_at.as_deref().and_then(xml::time);
 
     let alg = header.alg.as_deref().unwrap_or("");
     let Some(scheme) = scheme(alg) else {
         let shown: String = alg.chars().take(30).collect();
         let verdict = match alg {
             "none" | "" => malformed("the token is not signed (alg none)"),
-            _ => Verdict::indeterminate(
-                SubIndication::SigConstraintsFailure,
-                format!("algorithm {shown:?} is refused: it does not prove who signed"),
-            ),
+            _ => constraint(format!("algorithm {shown:?} is refused: it does not prove who signed")),
         };
-        evidence.against(Some(verdict));
-        return Ok(evidence);
+        against(&mut findings.integrity, verdict);
+        return Ok(findings);
     };
-    evidence.algorithm = Some(scheme);
-    let Some(signer) = evidence.signer.clone() else {
+    findings.scheme = Some(scheme);
+    let Some(signer) = findings.signer.clone() else {
         let what = "no certificate in x5c";
-        evidence.against(Some(Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what)));
-        return Ok(evidence);
+        against(&mut findings.integrity, Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what));
+        return Ok(findings);
     };
     if let Some(named) = &header.thumbprint
         && URL_SAFE_NO_PAD.decode(named).ok().as_deref() != Some(signer.sha256().as_slice())
     {
         let what = "x5t#S256 names another certificate";
-        evidence.against(Some(Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what)));
+        against(&mut findings.integrity, Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what));
     }
     let value = match scheme {
         Scheme::Ecdsa(_) => ecdsa_from_plain(&value),
@@ -180,9 +172,9 @@ fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Evidence, 
     };
     if !verify_raw(signer.spki(), scheme, Signed::Data(&input), &value) {
         let what = "the signature value does not belong to payload and key";
-        evidence.against(Some(Verdict::failed(SubIndication::SigCryptoFailure, what)));
+        against(&mut findings.integrity, Verdict::failed(SubIndication::SigCryptoFailure, what));
     }
-    Ok(evidence)
+    Ok(findings)
 }
 
 /// RFC 7518 §3.1, RFC 8037.

@@ -7,9 +7,14 @@
 //! [`Setting::known`], so the same input gives the same verdict.
 
 pub mod algorithm;
+pub mod assess;
 pub mod chain;
+mod gather;
+pub mod jws;
+pub mod pdf;
 pub mod revocation;
 pub mod setting;
+pub mod xml;
 
 pub use chain::{Material, Outcome, Usage};
 pub use setting::{Anchor, Setting, Trust, When};

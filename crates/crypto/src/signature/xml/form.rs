@@ -46,7 +46,6 @@ pub(super) struct Reference {
     /// `None` = the attribute is missing.
     pub(super) uri: Option<String>,
     pub(super) kind: String,
-    pub(super) id: Option<String>,
     pub(super) transforms: Vec<Transform>,
     pub(super) method: String,
     pub(super) expected: Vec<u8>,
@@ -140,7 +139,6 @@ fn reference(doc: &Document<'_>, node: NodeId) -> Result<Reference, String> {
     Ok(Reference {
         uri: doc.attribute(node, "URI").map(str::to_owned),
         kind: doc.attribute(node, "Type").unwrap_or("").to_owned(),
-        id: doc.attribute(node, "Id").map(str::to_owned),
         transforms,
         method: doc.attribute(method, "Algorithm").unwrap_or("").to_owned(),
         expected: octets(doc, value).ok_or("DigestValue is not base64")?,

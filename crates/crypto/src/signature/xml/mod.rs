@@ -11,21 +11,20 @@
 mod form;
 mod method;
 mod reference;
-mod sign;
+mod stamps;
 mod xades;
 
-pub use sign::{Detached, sign_detached, sign_enveloped};
+pub(super) use xades::time;
 
 use form::Form;
 use reference::Covered;
 
-use super::algorithm::{Hash, Signed, ecdsa_from_plain, verify_raw};
-use super::conclude::{Evidence, conclude, unreadable};
-use super::{Format, Judgement, Report, Scope, SubIndication, Verdict};
+use super::algorithm::{Hash, Scheme, Signed, ecdsa_from_plain, verify_raw};
+use super::gather::{add, against, blank, conclude, constraint, malformed, unreadable};
+use super::setting::Setting;
+use super::{Format, Judgement, Report, Scope, SubIndication, Verdict, Wanted};
 use crate::certificate::Certificate;
 use crate::digest::Digests;
-use crate::signature::algorithm::Scheme;
-use crate::signature::setting::Setting;
 use crate::xml::{self, DSIG, Document, NodeId};
 
 /// Most signatures of one document.
@@ -56,9 +55,9 @@ pub fn verify(document: &[u8], detached: &dyn Fn(&str) -> Option<External>, sett
         let claims = document.windows(DSIG.len()).any(|window| window == DSIG.as_bytes());
         let verdict = match refusal {
             xml::Refusal::Cap(_) => Verdict::indeterminate(SubIndication::FormatFailure, refusal.to_string()),
-            _ => Verdict::failed(SubIndication::FormatFailure, refusal.to_string()),
+            _ => malformed(refusal.to_string()),
         };
-        let reports = if claims { vec![unreadable(Format::XmlDsig, verdict)] } else { Vec::new() };
+        let reports = if claims { vec![unreadable(Format::XmlDsig, verdict, setting)] } else { Vec::new() };
         Judgement { reports, wanted: Vec::new() }
     };
     let text = match xml::text(document, &caps) {
@@ -75,15 +74,12 @@ pub fn verify(document: &[u8], detached: &dyn Fn(&str) -> Option<External>, sett
     let own = all.iter().filter(|s| !doc.parent(**s).is_some_and(|p| doc.name(p) == "CounterSignature"));
     for node in own.take(SIGNATURES) {
         let (report, wanted) = one(&doc, *node, detached, setting, &caps);
-        judgement.reports.push(report);
-        judgement.wanted.extend(wanted);
+        add(&mut judgement, report, wanted);
     }
     if all.len() > SIGNATURES {
         let verdict = Verdict::indeterminate(SubIndication::FormatFailure, "too many signatures");
-        judgement.reports.push(unreadable(Format::XmlDsig, verdict));
+        judgement.reports.push(unreadable(Format::XmlDsig, verdict, setting));
     }
-    judgement.wanted.sort();
-    judgement.wanted.dedup();
     judgement
 }
 
@@ -93,113 +89,107 @@ fn one(
     detached: &dyn Fn(&str) -> Option<External>,
     setting: &Setting<'_>,
     caps: &xml::Caps,
-) -> (Report, Vec<super::Wanted>) {
-    let malformed = |what: String| {
-        (unreadable(Format::XmlDsig, Verdict::failed(SubIndication::FormatFailure, what)), Vec::new())
+) -> (Report, Vec<Wanted>) {
+    let read = form::read(doc, node).and_then(|form| xades::read(doc, &form).map(|properties| (form, properties)));
+    let (form, properties) = match read {
+        Ok(read) => read,
+        Err(what) => return (unreadable(Format::XmlDsig, malformed(what), setting), Vec::new()),
     };
-    let form = match form::read(doc, node) {
-        Ok(form) => form,
-        Err(what) => return malformed(what),
-    };
-    let properties = match xades::read(doc, &form) {
-        Ok(properties) => properties,
-        Err(what) => return malformed(what),
-    };
-    let mut evidence = Evidence {
-        format: if properties.signed.is_some() { Format::Xades } else { Format::XmlDsig },
-        notes: properties.notes.clone(),
-        ..Evidence::default()
-    };
+    let mut findings = blank(if properties.signed.is_some() { Format::Xades } else { Format::XmlDsig });
+    findings.notes.clone_from(&properties.notes);
 
     let mut covered = Vec::new();
-    let mut manifest = false;
+    let mut hashes = Vec::new();
     for reference in &form.references {
         let (what, verdict) = reference::check(doc, &form, reference, detached, caps);
-        evidence.against(verdict);
-        if let Some(hash) = reference::algorithm(&reference.method) {
-            evidence.hashes.push(hash);
+        if let Some(verdict) = verdict {
+            against(&mut findings.integrity, verdict);
         }
-        manifest |= reference.kind == format!("{DSIG}Manifest");
+        hashes.extend(reference::algorithm(&reference.method));
         covered.push(what);
     }
-    if manifest {
-        evidence.notes.push("manifest-not-checked".into());
+    if form.references.iter().any(|r| r.kind.strip_prefix(DSIG) == Some("Manifest")) {
+        findings.notes.push("manifest-not-checked".into());
     }
-    evidence.scope = scope(doc, &form, properties.signed, &covered, &mut evidence.notes);
+    findings.scope = scope(doc, &form, properties.signed, &covered, &mut findings.notes);
 
     let properties_signed = properties.signed.is_none_or(|p| covered.contains(&Covered::Element(p)));
     if properties_signed {
-        evidence.claimed = properties.claimed;
+        findings.claimed_at = properties.claimed;
     } else {
         let what = "the signed properties are not what the signature covers";
-        evidence.against(Some(Verdict::indeterminate(SubIndication::SigConstraintsFailure, what)));
+        against(&mut findings.integrity, constraint(what));
     }
 
     let parsed = |list: &[Vec<u8>]| list.iter().filter_map(|der| Certificate::from_der(der).ok()).collect::<Vec<_>>();
-    let candidates = parsed(&form.certificates);
-    evidence.extra = candidates.clone();
-    evidence.extra.extend(parsed(&properties.certificates));
-    evidence.crls = properties.crls;
-    evidence.ocsps = properties.ocsps;
-
+    let in_key_info = parsed(&form.certificates);
+    let mut all = in_key_info.clone();
+    all.extend(parsed(&properties.certificates));
     // EN 319 102-1 §5.2.3: the signed property decides who signed, KeyInfo alone only where there is none.
     let named = properties.certificate.as_ref().filter(|_| properties_signed);
     let possible: Vec<&Certificate> = match named {
-        Some(named) => evidence.extra.iter().filter(|c| xades::names(named, c.der())).collect(),
-        None => candidates.iter().collect(),
+        Some(named) => all.iter().filter(|c| xades::names(named, c.der())).collect(),
+        None => in_key_info.iter().collect(),
     };
     if properties.signed.is_some() && properties.certificate.is_none() {
-        evidence.notes.push("signing-certificate-not-signed".into());
+        findings.notes.push("signing-certificate-not-signed".into());
     }
-    match method::read(doc, form.method) {
-        Err(what) => {
-            evidence.signer = possible.first().map(|c| (*c).clone());
-            evidence.against(Some(Verdict::indeterminate(SubIndication::CryptoConstraintsFailureNoPoe, what)));
+    findings.signer = possible.first().map(|c| (*c).clone());
+    match value(doc, &form, &possible) {
+        Ok((scheme, signer)) => {
+            findings.scheme = Some(scheme);
+            findings.signer = signer.or(findings.signer);
         }
-        Ok(scheme) => {
-            evidence.algorithm = Some(scheme);
-            let mut octets = Vec::new();
-            let info = doc.subtree(form.signed_info, true);
-            if let Err(refusal) = doc.canonical(&info, form.canonical.mode, &form.canonical.prefixes, &mut octets) {
-                let what = refusal.to_string();
-                evidence.against(Some(Verdict::indeterminate(SubIndication::SigConstraintsFailure, what)));
-            } else {
-                let value = plain_value(scheme, &form.value);
-                let fits = |c: &&&Certificate| verify_raw(c.spki(), scheme, Signed::Data(&octets), &value);
-                let signer = possible.iter().find(fits).copied();
-                evidence.signer = signer.or(possible.first().copied()).cloned();
-                if possible.is_empty() {
-                    let what = "the signer's certificate is not in the signature";
-                    evidence.against(Some(Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what)));
-                } else if signer.is_none() {
-                    let what = "the signature value does not belong to the signer's key";
-                    evidence.against(Some(Verdict::failed(SubIndication::SigCryptoFailure, what)));
-                }
-            }
+        Err((scheme, verdict)) => {
+            findings.scheme = scheme;
+            against(&mut findings.integrity, verdict);
         }
     }
 
+    findings.level = level(&properties).into();
+    findings.material.certificates = all;
+    findings.material.crls = properties.crls;
+    findings.material.ocsps = properties.ocsps;
     for stamp in &properties.stamps {
-        if stamp.kind != "signature" {
-            evidence.notes.push("archive-time-stamp-not-checked".into());
-            continue;
-        }
-        let mut octets = Vec::new();
-        let value = doc.subtree(form.value_node, true);
-        let imprinted = stamp
-            .canonical
-            .as_ref()
-            .is_some_and(|c| doc.canonical(&value, c.mode, &c.prefixes, &mut octets).is_ok());
-        if imprinted {
-            evidence.stamp("signature", &stamp.token, &octets, setting);
-        } else {
-            evidence.notes.push("signature-time-stamp-not-checked".into());
+        stamps::check(doc, &form, stamp, &mut findings, setting);
+    }
+    conclude(findings, &hashes, setting)
+}
+
+/// Whose key the signature value belongs to; nobody = the certificate is not there.
+fn value(
+    doc: &Document<'_>,
+    form: &Form,
+    possible: &[&Certificate],
+) -> Result<(Scheme, Option<Certificate>), (Option<Scheme>, Verdict)> {
+    let scheme = method::read(doc, form.method).map_err(|what| (None, constraint(what)))?;
+    let mut octets = Vec::new();
+    let info = doc.subtree(form.signed_info, true);
+    doc.canonical(&info, form.canonical.mode, &form.canonical.prefixes, &mut octets)
+        .map_err(|refusal| (Some(scheme), constraint(refusal.to_string())))?;
+    let value = plain_value(scheme, &form.value);
+    let fits = |c: &&&Certificate| verify_raw(c.spki(), scheme, Signed::Data(&octets), &value);
+    match possible.iter().find(fits) {
+        Some(signer) => Ok((scheme, Some((*signer).clone()))),
+        None if possible.is_empty() => Ok((scheme, None)),
+        None => {
+            let what = "the signature value does not belong to the signer's key";
+            Err((Some(scheme), Verdict::failed(SubIndication::SigCryptoFailure, what)))
         }
     }
-    if properties.stamps.iter().any(|s| s.kind == "archive") {
-        evidence.archived = true;
+}
+
+/// Level of XAdES by what is there; empty for XML-DSig.
+fn level(properties: &xades::Properties) -> &'static str {
+    let has = |kind: &str| properties.stamps.iter().any(|s| s.kind == kind);
+    let revocation = !properties.crls.is_empty() || !properties.ocsps.is_empty();
+    match (properties.signed.is_some(), has("signature"), revocation, has("archive")) {
+        (false, ..) => "",
+        (_, true, true, true) => "LTA",
+        (_, true, true, false) => "LT",
+        (_, true, ..) => "T",
+        _ => "B",
     }
-    conclude(evidence, setting)
 }
 
 /// ECDSA values stand as `r || s` (RFC 9231 §2.3.6).

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use super::External;
 use super::form::{Canonical, Form, Reference, Transform, decode};
 use crate::signature::algorithm::{Hash, Hasher};
+use crate::signature::gather::{constraint, missing};
 use crate::signature::{SubIndication, Verdict};
 use crate::xml::{self, C14nMode, C14nSink, DSIG, Document, NodeId, Selection};
 
@@ -75,14 +76,6 @@ fn shown(reference: &Reference) -> String {
         Some("") => "the document".into(),
         Some(uri) => uri.chars().take(200).collect(),
     }
-}
-
-fn missing(what: impl Into<String>) -> Verdict {
-    Verdict::indeterminate(SubIndication::SignedDataNotFound, what)
-}
-
-fn constraint(what: impl Into<String>) -> Verdict {
-    Verdict::indeterminate(SubIndication::SigConstraintsFailure, what)
 }
 
 fn digest(

@@ -172,7 +172,7 @@ pub(super) fn names(property: &(String, Vec<u8>), certificate: &[u8]) -> bool {
 }
 
 /// `xs:dateTime`; without a zone it is read as UTC.
-pub(super) fn time(text: &str) -> Option<UnixTime> {
+pub(in crate::signature) fn time(text: &str) -> Option<UnixTime> {
     let (date, clock) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|n| digits(n, 4));
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);

@@ -7,7 +7,9 @@
 //! [`Setting::known`], so the same input gives the same verdict.
 
 pub mod algorithm;
+pub mod assess;
 pub mod chain;
+pub mod cms;
 pub mod revocation;
 pub mod setting;
 

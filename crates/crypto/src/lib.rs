@@ -40,6 +40,7 @@ pub mod note;
 pub mod password;
 pub mod random;
 pub mod signature;
+pub mod timestamp;
 pub mod token;
 pub mod xml;
 

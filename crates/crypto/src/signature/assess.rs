@@ -9,7 +9,8 @@ use super::algorithm::Scheme;
 use super::chain::{self, Material, Outcome, Usage};
 use super::setting::{Setting, When};
 use super::{
-    CertificateFacts, Format, Indication, Report, Scope, SubIndication, TimeStampFacts, UnixTime, Verdict, Wanted,
+    CertificateFacts, Format, Indication, Report, Scope, SubIndication, TimeStampFacts, UnixTime, Verdict,
+    Wanted,
 };
 use crate::certificate::Certificate;
 

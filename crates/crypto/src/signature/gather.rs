@@ -3,12 +3,11 @@
 //!
 //! Guarantees: a broken part outweighs an unknown one, whatever the order in which they are found. Does not: judge.
 
-use super::algorithm::{Hash, Scheme};
+use super::algorithm::Hash;
 use super::assess::Findings;
 use super::chain::Material;
 use super::setting::Setting;
 use super::{Format, Judgement, Report, Scope, SubIndication, Verdict, Wanted};
-use crate::signature::algorithm::Key;
 
 /// Findings with nothing found yet, and nothing wrong.
 pub(super) fn blank(format: Format) -> Findings {
@@ -45,9 +44,7 @@ pub(super) fn conclude(findings: Findings, hashes: &[Hash], setting: &Setting<'_
     let (mut report, wanted) = findings.assess(setting);
     let at = report.proven_at.unwrap_or(setting.received).min(setting.received);
     for hash in hashes {
-        // Any scheme with this digest, and a key that is never too short: only the digest is asked.
-        let weak = setting.trust.policy.algorithms.check(Scheme::Ecdsa(*hash), Key::Ed25519, at);
-        if let Err(weak) = weak
+        if let Err(weak) = setting.trust.policy.algorithms.check_hash(*hash, at)
             && report.verdict.is_passed()
         {
             report.verdict = weak;

@@ -9,6 +9,7 @@
 pub mod algorithm;
 pub mod assess;
 pub mod chain;
+pub mod cms;
 mod gather;
 pub mod jws;
 pub mod pdf;
@@ -127,6 +128,8 @@ words! {
         Pades = "PAdES",
         /// RFC 7515.
         Jws = "JWS",
+        /// RFC 3161, where a time-stamp takes the place of a signature: document time-stamps of PDF, ASiC.
+        TimeStamp = "TimeStamp",
     }
 }
 

@@ -119,12 +119,6 @@ impl Algorithms {
     /// # Errors
     /// The verdict when not.
     pub fn check(&self, scheme: Scheme, key: Key, at: UnixTime) -> Result<(), Verdict> {
-        let weak = |what: String| {
-            Err(Verdict::indeterminate(
-                SubIndication::CryptoConstraintsFailureNoPoe,
-                format!("{what} is no longer sufficient"),
-            ))
-        };
         let of_size = |table: &[(u32, UnixTime)], bits: u32| {
             table
                 .iter()
@@ -134,11 +128,7 @@ impl Algorithms {
                 .unwrap_or(UnixTime::MIN)
         };
         if let Some(hash) = scheme.hash() {
-            let until =
-                self.hashes.iter().find(|(h, _)| *h == hash).map_or(UnixTime::MIN, |(_, until)| *until);
-            if at >= until {
-                return weak(hash.name().to_owned());
-            }
+            self.check_hash(hash, at)?;
         }
         let until = match key {
             Key::Rsa { bits, .. } => of_size(&self.rsa, bits),
@@ -146,8 +136,24 @@ impl Algorithms {
             Key::Ed25519 => FOREVER,
             Key::Other => UnixTime::MIN,
         };
-        if at >= until { weak(key.to_string()) } else { Ok(()) }
+        if at >= until { Err(weak(&key.to_string())) } else { Ok(()) }
     }
+
+    /// Does the digest count at that time?
+    ///
+    /// # Errors
+    /// The verdict when not.
+    pub fn check_hash(&self, hash: Hash, at: UnixTime) -> Result<(), Verdict> {
+        let until = self.hashes.iter().find(|(h, _)| *h == hash).map_or(UnixTime::MIN, |(_, until)| *until);
+        if at >= until { Err(weak(hash.name())) } else { Ok(()) }
+    }
+}
+
+fn weak(what: &str) -> Verdict {
+    Verdict::indeterminate(
+        SubIndication::CryptoConstraintsFailureNoPoe,
+        format!("{what} is no longer sufficient"),
+    )
 }
 
 /// All conditions together.

@@ -22,7 +22,7 @@ use self::read::{Field, dss, fields, load, locked, permitted};
 use super::algorithm::Hash;
 use super::chain::Material;
 use super::cms::{self, Beside, Detached};
-use super::gather::{add, blank, constraint, malformed, unreadable};
+use super::gather::{add, constraint, malformed, unreadable};
 use super::setting::Setting;
 use super::{Format, Indication, Judgement, Report, Scope, SubIndication, TimeStampFacts, Verdict, Wanted};
 use crate::timestamp;
@@ -57,6 +57,11 @@ pub fn verify(file: &[u8], setting: &Setting<'_>) -> Judgement {
         }
     };
     let found = fields(&now);
+    if found.is_empty() && marked() {
+        let what = "the file has marks of a signature, but no field leads to one";
+        judgement.reports.push(unreadable(Format::Pdf, Verdict::indeterminate(SubIndication::FormatFailure, what), setting));
+        return judgement;
+    }
     if found.len() > SIGNATURES {
         let verdict = Verdict::indeterminate(SubIndication::FormatFailure, "too many signatures");
         judgement.reports.push(unreadable(Format::Pdf, verdict, setting));

@@ -150,10 +150,13 @@ fn one(
     findings.material.certificates = all;
     findings.material.crls = properties.crls;
     findings.material.ocsps = properties.ocsps;
+    let mut wanted = Vec::new();
     for stamp in &properties.stamps {
-        stamps::check(doc, &form, stamp, &mut findings, setting);
+        stamps::check(doc, &form, stamp, &mut findings, &mut wanted, setting);
     }
-    conclude(findings, &hashes, setting)
+    let (report, more) = conclude(findings, &hashes, setting);
+    wanted.extend(more);
+    (report, wanted)
 }
 
 /// Whose key the signature value belongs to; nobody = the certificate is not there.

@@ -8,10 +8,19 @@ use super::form::Form;
 use super::xades::Stamp;
 use crate::signature::assess::Findings;
 use crate::signature::setting::Setting;
+use crate::signature::{TimeStampFacts, Wanted};
+use crate::timestamp;
 use crate::xml::Document;
 
 /// Checks a time-stamp and adds it to the findings.
-pub(super) fn check(doc: &Document<'_>, form: &Form, stamp: &Stamp, findings: &mut Findings, setting: &Setting<'_>) {
+pub(super) fn check(
+    doc: &Document<'_>,
+    form: &Form,
+    stamp: &Stamp,
+    findings: &mut Findings,
+    wanted: &mut Vec<Wanted>,
+    setting: &Setting<'_>,
+) {
     if stamp.kind != "signature" {
         findings.notes.push("archive-time-stamp-not-checked".into());
         return;
@@ -26,5 +35,7 @@ pub(super) fn check(doc: &Document<'_>, form: &Form, stamp: &Stamp, findings: &m
         findings.notes.push("signature-time-stamp-not-checked".into());
         return;
     }
-    let _ = (&stamp.token, setting);
+    let judged = timestamp::verify_with(&stamp.token, &|hash| Some(hash.digest(&octets)), &findings.material, setting);
+    findings.timestamps.push(TimeStampFacts { kind: stamp.kind.to_owned(), ..judged.facts });
+    wanted.extend(judged.wanted);
 }

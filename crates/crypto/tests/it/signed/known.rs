@@ -33,3 +33,19 @@ fn xades_of_the_test_bed() {
     let bad = judge("SHA512-enveloped-test-01.xml-signed-xades-baseline-b-NOK.xml");
     assert!(short(&bad)[0].starts_with("TOTAL-FAILED"), "{bad:?}");
 }
+
+#[test]
+fn pades_of_the_test_bed() {
+    let Some(standards) = standards() else { return };
+    let file = std::fs::read(standards.join("evidence/tr-esor-testbed/PADES_VISIBLE.pdf")).unwrap();
+    let trust = Trust::default();
+    let judge = |file: &[u8]| poststelle_crypto::signature::pdf::verify(file, &at(&trust, NOW));
+    let good = judge(&file);
+    assert_eq!(short(&good), ["INDETERMINATE/NO_CERTIFICATE_CHAIN_FOUND"], "{good:?}");
+    assert_eq!((good.reports[0].format, &good.reports[0].scope), (Format::Pades, &Scope::Whole));
+    let mut bad = file;
+    bad[9_000] ^= 1;
+    let bad = judge(&bad);
+    assert!(bad.reports.iter().all(|r| r.verdict.detail.len() > 1 && !r.verdict.is_passed()), "{bad:?}");
+    assert_ne!(bad, good);
+}

@@ -5,6 +5,7 @@
 //! `SKIPPED`; with `POSTSTELLE_REQUIRE_ORACLES=1` it is a failure.
 
 mod known;
+mod pdf;
 mod wrapping;
 mod xml;
 
@@ -40,6 +41,17 @@ impl Pki {
         let signer = signer.signed_by(&key, &issuer).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let pki = Self { root: issuer.pem(), certificate: signer.pem(), key: key.serialize_pem(), folder };
+        let stamper_key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let mut stamper = params("Prüf-Zeitstempel");
+        stamper.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // Extended key usage timeStamping, critical (RFC 3161 §2.3).
+        let purpose = [0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+        let mut purpose = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 37], purpose.to_vec());
+        purpose.set_criticality(true);
+        stamper.custom_extensions = vec![purpose];
+        let stamper = stamper.signed_by(&stamper_key, &issuer).unwrap();
+        std::fs::write(pki.path("tsa.pem"), stamper.pem()).unwrap();
+        std::fs::write(pki.path("tsa-key.pem"), stamper_key.serialize_pem()).unwrap();
         std::fs::write(pki.path("root.pem"), &pki.root).unwrap();
         std::fs::write(pki.path("cert.pem"), &pki.certificate).unwrap();
         std::fs::write(pki.path("key.pem"), &pki.key).unwrap();

@@ -8,6 +8,8 @@
 mod chunked;
 #[path = "it/digest.rs"]
 mod digest;
+#[path = "it/encryption.rs"]
+mod encryption;
 #[path = "it/keys.rs"]
 mod keys;
 #[path = "it/pki.rs"]

@@ -12,6 +12,8 @@ mod digest;
 mod encryption;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/outside.rs"]
+mod outside;
 #[path = "it/pki.rs"]
 mod pki;
 #[path = "it/secrets.rs"]

@@ -8,8 +8,12 @@
 mod chunked;
 #[path = "it/digest.rs"]
 mod digest;
+#[path = "it/encryption.rs"]
+mod encryption;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/outside.rs"]
+mod outside;
 #[path = "it/pki.rs"]
 mod pki;
 #[path = "it/secrets.rs"]

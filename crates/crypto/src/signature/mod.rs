@@ -6,6 +6,20 @@
 //! lists, answers of responders) is named in [`Judgement::wanted`], fetched by the caller and given again in
 //! [`Setting::known`], so the same input gives the same verdict.
 
+pub mod algorithm;
+pub mod assess;
+pub mod chain;
+pub mod cms;
+mod gather;
+pub mod jws;
+pub mod pdf;
+pub mod revocation;
+pub mod setting;
+pub mod xml;
+
+pub use chain::{Material, Outcome, Usage};
+pub use setting::{Anchor, Setting, Trust, When};
+
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970 UTC.
@@ -114,6 +128,8 @@ words! {
         Pades = "PAdES",
         /// RFC 7515.
         Jws = "JWS",
+        /// RFC 3161, where a time-stamp takes the place of a signature: document time-stamps of PDF, ASiC.
+        TimeStamp = "TimeStamp",
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod caps;
 pub mod face;
+pub mod pdf;
 pub mod sheet;
 
 pub use caps::Caps;

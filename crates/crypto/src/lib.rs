@@ -28,14 +28,19 @@
 //! # Ok::<(), poststelle_crypto::CryptoError>(())
 //! ```
 
+pub mod asn1;
+pub mod certificate;
 pub mod chunked;
+pub mod cms;
 pub mod digest;
 pub mod error;
+mod ffi;
 pub mod keys;
 pub mod note;
 pub mod password;
 pub mod random;
 pub mod signature;
+pub mod timestamp;
 pub mod token;
 
 pub use digest::{Digests, DualHasher, Sha256};

@@ -10,8 +10,12 @@ mod chunked;
 mod digest;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/pki.rs"]
+mod pki;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/signatures.rs"]
+mod signatures;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

@@ -6,6 +6,16 @@
 //! lists, answers of responders) is named in [`Judgement::wanted`], fetched by the caller and given again in
 //! [`Setting::known`], so the same input gives the same verdict.
 
+pub mod algorithm;
+pub mod assess;
+pub mod chain;
+pub mod cms;
+pub mod revocation;
+pub mod setting;
+
+pub use chain::{Material, Outcome, Usage};
+pub use setting::{Anchor, Setting, Trust, When};
+
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970 UTC.

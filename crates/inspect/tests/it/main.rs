@@ -4,4 +4,5 @@
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod agreement;
 mod pdf;

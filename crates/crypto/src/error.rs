@@ -186,6 +186,41 @@ pub enum CryptoError {
         /// Bytes expected.
         expected: usize,
     },
+    /// Octets are not the CMS object they should be.
+    #[error("encrypted or signed object is not well formed: {reason}; ask the sender to send it again")]
+    CmsFormat {
+        /// What was found wrong, without content.
+        reason: &'static str,
+    },
+    /// A message is encrypted for others only.
+    #[error("message is not encrypted for any key of this mailbox but for: {}; import that key, or ask the sender to use the current certificate", recipients.join(", "))]
+    NoRecipient {
+        /// Issuer and serial number or key identifier of those it is for, at most 20.
+        recipients: Vec<String>,
+    },
+    /// Encrypted with an algorithm we do not read.
+    #[error(
+        "message is encrypted with algorithm {algorithm}, which is not supported; ask the sender to use AES"
+    )]
+    CipherUnknown {
+        /// Its name or identifier.
+        algorithm: String,
+    },
+    /// The message does not decrypt with the key it names; nothing more is said, so that nobody learns by trying.
+    #[error("message does not decrypt: it is damaged, or was encrypted for another key of the same name")]
+    Undecryptable,
+    /// A private key or a certificate cannot be used for this.
+    #[error("key cannot be used: {reason}; import a key and certificate that fit")]
+    KeyUnusable {
+        /// Why, without content.
+        reason: &'static str,
+    },
+    /// A token behind PKCS#11 gave no answer.
+    #[error("key token does not answer: {reason}; check the token, its module and its PIN")]
+    Token {
+        /// What the module said.
+        reason: String,
+    },
     /// A primitive refused what it must accept.
     #[error("internal fault in {what}; please report this defect")]
     Internal {
@@ -225,13 +260,19 @@ impl CryptoError {
             Self::SignatureMismatch => "PST-CRYPTO-1601",
             Self::SigningKeyFormat => "PST-CRYPTO-1602",
             Self::HexFormat { .. } => "PST-CRYPTO-1701",
+            Self::CmsFormat { .. } => "PST-CRYPTO-1801",
+            Self::NoRecipient { .. } => "PST-CRYPTO-1802",
+            Self::CipherUnknown { .. } => "PST-CRYPTO-1803",
+            Self::Undecryptable => "PST-CRYPTO-1804",
+            Self::KeyUnusable { .. } => "PST-CRYPTO-1805",
+            Self::Token { .. } => "PST-CRYPTO-1806",
             Self::Internal { .. } => "PST-CRYPTO-1901",
         }
     }
 
     /// Whether the same call may succeed later without anybody acting.
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::Random | Self::KeyFileIo { .. })
+        matches!(self, Self::Random | Self::KeyFileIo { .. } | Self::Token { .. })
     }
 
     /// Who has to act.
@@ -244,6 +285,9 @@ impl CryptoError {
             | Self::KeyFileFormat { .. }
             | Self::KeyFileIo { .. }
             | Self::WrappedVersion
+            | Self::NoRecipient { .. }
+            | Self::KeyUnusable { .. }
+            | Self::Token { .. }
             | Self::BlobVersion { .. } => Fault::Operator,
             Self::WrappedFormat { .. }
             | Self::WrongKeyOrContext
@@ -254,6 +298,9 @@ impl CryptoError {
             | Self::PasswordCost
             | Self::SigningKeyFormat => Fault::Data,
             Self::RangeOutside { .. }
+            | Self::CmsFormat { .. }
+            | Self::CipherUnknown { .. }
+            | Self::Undecryptable
             | Self::PasswordTooLong { .. }
             | Self::TokenFormat
             | Self::MacMismatch

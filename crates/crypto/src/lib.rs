@@ -6,7 +6,7 @@
 //! constant-time; nothing here panics on hostile input.
 //!
 //! Does not: know the model, keep state, talk to a database or a network. Only [`keys::RootKey`] touches the
-//! disk. Qualified signatures, certificates, CMS and XML security are not part of this crate's present state;
+//! disk. Certificates are judged by [`signature`], messages opened and made by [`cms`]; nothing made here is qualified.
 //! [`note`] signatures prove origin within the hub and carry no legal effect of their own.
 //!
 //! The key hierarchy is *root key → tenant key → message key → blob key*: destroying a wrapped message key
@@ -35,6 +35,7 @@ pub mod cms;
 pub mod digest;
 pub mod error;
 mod ffi;
+pub mod identity;
 pub mod keys;
 pub mod note;
 pub mod password;
@@ -42,6 +43,7 @@ pub mod random;
 pub mod signature;
 pub mod timestamp;
 pub mod token;
+pub mod xml;
 
 pub use digest::{Digests, DualHasher, Sha256};
 pub use error::{CryptoError, Fault, Result};

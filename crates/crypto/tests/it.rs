@@ -8,12 +8,18 @@
 mod chunked;
 #[path = "it/digest.rs"]
 mod digest;
+#[path = "it/encryption.rs"]
+mod encryption;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/outside.rs"]
+mod outside;
 #[path = "it/pki.rs"]
 mod pki;
 #[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/signed/mod.rs"]
+mod signed;
 #[path = "it/signatures.rs"]
 mod signatures;
 

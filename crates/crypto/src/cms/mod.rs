@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! Cryptographic message syntax (RFC 5652): its parts. Signatures are judged by [`crate::signature::cms`].
 
+pub mod enveloped;
+pub mod make;
 pub mod signed;
 
 use crate::asn1::{Malformed, Read, normalise};
 use crate::certificate::Certificate;
 
+pub use enveloped::{Opened, decrypt, recipients};
+pub use make::{ContentCipher, Options, ToSign, encrypt, sign};
 pub use signed::SignedData;
 
 /// Makes DER of one CMS object. Zeros and blanks after it are passed over (PDF fills up with zeros, mail adds lines).

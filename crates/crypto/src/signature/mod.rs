@@ -10,8 +10,12 @@ pub mod algorithm;
 pub mod assess;
 pub mod chain;
 pub mod cms;
+mod gather;
+pub mod jws;
+pub mod pdf;
 pub mod revocation;
 pub mod setting;
+pub mod xml;
 
 pub use chain::{Material, Outcome, Usage};
 pub use setting::{Anchor, Setting, Trust, When};
@@ -124,6 +128,8 @@ words! {
         Pades = "PAdES",
         /// RFC 7515.
         Jws = "JWS",
+        /// RFC 3161, where a time-stamp takes the place of a signature: document time-stamps of PDF, ASiC.
+        TimeStamp = "TimeStamp",
     }
 }
 

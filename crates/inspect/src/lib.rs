@@ -12,6 +12,7 @@ pub mod face;
 pub mod law;
 pub mod notes;
 pub mod octets;
+pub mod pdf;
 pub mod scan;
 pub mod sheet;
 pub mod station;

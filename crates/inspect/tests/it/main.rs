@@ -7,3 +7,5 @@
 mod archives;
 mod bed;
 mod scanner;
+mod agreement;
+mod pdf;

@@ -97,8 +97,14 @@ fn give(
         _ => None,
     });
     let drain = entry.has_stream;
-    let found =
-        Found { path: entry.name.as_bytes(), size: Some(entry.size), refused, drain, ..Found::default() };
+    let found = Found {
+        path: entry.name.as_bytes(),
+        size: Some(entry.size),
+        exact: true,
+        refused,
+        drain,
+        ..Found::default()
+    };
     unpacking.member(found, content)
 }
 

@@ -14,7 +14,7 @@ use flate2::bufread::DeflateDecoder;
 
 use super::{Found, Stop, Unpacking};
 use crate::codes;
-use crate::octets::Reader;
+use crate::octets::{Reader, Spool};
 use crate::sheet::Note;
 
 const END_LEN: usize = 22;
@@ -116,6 +116,7 @@ fn give(unpacking: &mut Unpacking<'_, '_>, reader: &mut Reader, entry: Entry) ->
     let found = Found {
         path: &entry.name,
         size: Some(entry.size),
+        exact: true,
         packed: Some(entry.packed),
         refused,
         notes: entry.notes,
@@ -224,6 +225,11 @@ fn zip64(reader: &mut Reader, end: u64) -> io::Result<Option<(u64, [u8; 56])>> {
 struct Listing {
     read: Vec<Entry>,
     stop: Note,
+}
+
+/// Does it end as a ZIP file, whatever it begins as?
+pub(crate) fn is_zip_file(spool: &Spool) -> bool {
+    find(&mut spool.reader(), spool.len()).is_ok_and(|d| d.is_some_and(|d| d.trailing == 0 && d.entries > 0))
 }
 
 /// §4.3.12.

@@ -175,13 +175,13 @@ fn directory(reader: &mut Reader, record: &[u8], end: u64, trailing: u64) -> io:
     let mut size = u64::from(u32_at(record, 12));
     let mut offset = u64::from(u32_at(record, 16));
     let mut before = end;
-    if entries == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
-        if let Some((at, record)) = zip64(reader, end)? {
-            entries = u64_at(&record, 32);
-            size = u64_at(&record, 40);
-            offset = u64_at(&record, 48);
-            before = at;
-        }
+    if (entries == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff)
+        && let Some((at, record)) = zip64(reader, end)?
+    {
+        entries = u64_at(&record, 32);
+        size = u64_at(&record, 40);
+        offset = u64_at(&record, 48);
+        before = at;
     }
     let Some(start) = before.checked_sub(size) else { return Ok(None) };
     let Some(shift) = start.checked_sub(offset) else { return Ok(None) };

@@ -417,7 +417,7 @@ fn memory_stays_small_whatever_comes_out() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut file = std::fs::File::create(folder.path().join("viel")).unwrap();
-    let piece: Vec<u8> = (0..MIB).map(|n| (n * n >> 7) as u8).collect();
+    let piece: Vec<u8> = (0..MIB).map(|n| ((n * n) >> 7) as u8).collect();
     (0..200).for_each(|_| file.write_all(&piece).unwrap());
     drop(file);
     run(folder.path(), "7z", &["a", "-mx=1", "a.zip", "viel"]);

@@ -46,7 +46,8 @@ fn pdf_notes() {
     let font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
     let xmp = b"<x:xmpmeta><rdf:Description pdfaid:part=\"3\" pdfaid:conformance=\"B\"/></x:xmpmeta>";
     let catalogue = |more: &str| format!("<< /Type /Catalog {more} >>").into_bytes();
-    let cases: &[(Vec<Vec<u8>>, &str, &[&str])] = &[
+    type Case<'a> = (Vec<Vec<u8>>, &'a str, &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         (vec![catalogue("")], "", &[]),
         (vec![catalogue("/OpenAction [3 0 R /Fit]")], "", &[]),
         (vec![catalogue("/OpenAction 2 0 R"), b"<< /S /GoTo /D [3 0 R /Fit] >>".to_vec()], "", &[]),

@@ -29,9 +29,6 @@ const SCRIPTS: &[&[u8]] = &[
     b" onmouseover",
     b" onfocus",
     b" onbegin",
-    b"<iframe",
-    b"<object",
-    b"<embed",
 ];
 
 pub(super) fn look(spool: &Spool, detected: &str, extension: &str, notes: &mut Vec<Note>) {

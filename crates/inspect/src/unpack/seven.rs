@@ -64,7 +64,9 @@ pub(super) fn open(unpacking: &mut Unpacking<'_, '_>) -> Result<(), Stop> {
             refused = Some(match end {
                 None => Note::new(codes::UNPACK_CRASHED),
                 Some(Err(error)) => note_of(&error),
-                Some(Ok(_)) => Note::new(codes::UNPACK_DAMAGED),
+                Some(Ok(_)) => {
+                    unpacking.tally.stopped.clone().unwrap_or_else(|| Note::new(codes::UNPACK_DAMAGED))
+                }
             });
         }
         // A solid block ends with its first broken member.

@@ -389,7 +389,7 @@ impl Scanner for Clamd {
         match &answer {
             Answer::Indeterminate { reason } => match reason.code.as_str() {
                 codes::SCANNER_UNREACHABLE | codes::SCANNER_TIMEOUT | codes::SCANNER_ANSWER => {
-                    self.went_wrong()
+                    self.went_wrong();
                 }
                 // The scanner is well; this content is not for it.
                 _ => {}

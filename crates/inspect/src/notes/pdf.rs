@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! What is to be noticed in a PDF (ISO 32000-2), read whole by `lopdf`.
 //!
-//! Guarantees: no object or cross-reference stream may expand beyond [`STREAM_BYTES`], all object streams together not
-//! beyond [`STREAMS_BYTES`]; a panic of the reader is a note. Only the presence of things is told, nothing is executed.
+//! Guarantees: no object or cross-reference stream may expand beyond [`STREAM_BYTES`]; all object streams together not
+//! beyond [`STREAMS_BYTES`], as far as they can be told before reading (a file that puts the word `stream` into a string
+//! of their dictionary hides them from that sum, not from the cap of each); a panic of the reader is a note. Only the presence of things is told, nothing is executed.
 //! Does not: look into encrypted files; validate PDF/A (only what the file claims is told).
 
 use lopdf::{Dictionary, Document, LoadOptions, Object};
@@ -47,7 +48,7 @@ fn weigh(octets: &[u8]) -> Result<(), Note> {
     let bomb = || Note::new(codes::PDF_BOMB).with("cap", STREAMS_BYTES);
     let mut total = 0;
     let mut sink = vec![0; 64 * 1024];
-    for at in memmem::find_iter(octets, b"/ObjStm") {
+    for at in object_streams(octets) {
         let after = octets.get(at..).unwrap_or_default();
         let Some(start) = memmem::find(after, b"stream") else { continue };
         let data = after.get(start + 6..).unwrap_or_default();
@@ -62,6 +63,28 @@ fn weigh(octets: &[u8]) -> Result<(), Note> {
         }
     }
     Ok(())
+}
+
+/// Where a name is `ObjStm`, written plainly or with escapes (§7.3.5).
+fn object_streams(octets: &[u8]) -> impl Iterator<Item = usize> {
+    let escaped = memchr::memchr_iter(b'#', octets).filter(|at| {
+        // At most six characters of three octets each.
+        let start = at.saturating_sub(18);
+        let Some(slash) = octets.get(start..*at).and_then(|o| memchr::memrchr(b'/', o)) else { return false };
+        let mut rest = octets.get(start + slash + 1..).unwrap_or_default();
+        b"ObjStm".iter().all(|want| {
+            let digits = rest.get(1..3).and_then(|d| std::str::from_utf8(d).ok());
+            let code = digits.and_then(|d| u8::from_str_radix(d, 16).ok());
+            let (octet, len) = match (rest.first(), code) {
+                (Some(b'#'), Some(code)) => (code, 3),
+                (Some(octet), _) => (*octet, 1),
+                (None, _) => return false,
+            };
+            rest = rest.get(len..).unwrap_or_default();
+            octet == *want
+        })
+    });
+    memmem::find_iter(octets, b"/ObjStm").chain(escaped)
 }
 
 /// Calls `each` for every dictionary of the document, those of streams and those inside others too.

@@ -25,6 +25,9 @@ use crate::codes;
 use crate::octets::Spool;
 use crate::sheet::Note;
 
+pub(crate) use name::is_bidi;
+pub(crate) use zip::is_zip_file;
+
 /// Octets a container may give before its ratio counts.
 const RATIO_FREE: u64 = 1024 * 1024;
 
@@ -129,6 +132,8 @@ pub struct Content<'a> {
     caps: &'a Caps,
     tally: &'a mut Tally,
     packed: Option<u64>,
+    /// Ends nowhere else.
+    exact: Option<u64>,
     out: u64,
     failure: Option<Note>,
 }
@@ -197,6 +202,9 @@ impl Read for Content<'_> {
             usize::try_from(self.budget.bytes.max(1)).unwrap_or(usize::MAX).min(buf.len()).min(64 * 1024);
         let room = buf.get_mut(..most).unwrap_or_default();
         match guarded(|| self.source.read(room)) {
+            Some(Ok(0)) if self.exact.is_some_and(|size| size != self.out) => {
+                Err(self.fail(Note::new(codes::UNPACK_DAMAGED)))
+            }
             Some(Ok(0)) => Ok(0),
             Some(Ok(_)) if self.budget.bytes == 0 => {
                 Err(self.stop(Note::new(codes::CAP_BYTES).with("cap", self.caps.unpacked_bytes)))
@@ -286,6 +294,8 @@ impl From<io::Error> for Stop {
 struct Found<'a> {
     path: &'a [u8],
     size: Option<u64>,
+    /// The size is right, or the member is damaged.
+    exact: bool,
     /// Octets of its packed form.
     packed: Option<u64>,
     /// Why its content cannot be had.
@@ -347,6 +357,7 @@ impl Unpacking<'_, '_> {
             failure: found.refused.or_else(|| self.tally.stopped.clone()),
             tally: &mut self.tally,
             packed: found.packed,
+            exact: found.size.filter(|_| found.exact),
             out: 0,
         };
         let answer = (self.each)(&member, &mut content);

@@ -19,11 +19,6 @@ pub(super) fn open(unpacking: &mut Unpacking<'_, '_>) -> Result<(), Stop> {
     let cap = unpacking.caps.whole_bytes;
     let whole = unpacking.container.spool.whole(cap)?;
     let octets = whole.ok_or_else(|| Stop::Noted(Note::new(codes::CAP_WHOLE).with("cap", cap)))?;
-    if memchr::memmem::find(&octets, b"/EmbeddedFile").is_none()
-        && memchr::memmem::find(&octets, b"ObjStm").is_none()
-    {
-        return Ok(());
-    }
     let document = pdf::load(&octets).map_err(Stop::Noted)?;
     drop(octets);
     for (name, id) in embedded(&document) {

@@ -64,7 +64,9 @@ pub(super) fn open(unpacking: &mut Unpacking<'_, '_>) -> Result<(), Stop> {
             refused = Some(match end {
                 None => Note::new(codes::UNPACK_CRASHED),
                 Some(Err(error)) => note_of(&error),
-                Some(Ok(_)) => Note::new(codes::UNPACK_DAMAGED),
+                Some(Ok(_)) => {
+                    unpacking.tally.stopped.clone().unwrap_or_else(|| Note::new(codes::UNPACK_DAMAGED))
+                }
             });
         }
         // A solid block ends with its first broken member.
@@ -97,8 +99,14 @@ fn give(
         _ => None,
     });
     let drain = entry.has_stream;
-    let found =
-        Found { path: entry.name.as_bytes(), size: Some(entry.size), refused, drain, ..Found::default() };
+    let found = Found {
+        path: entry.name.as_bytes(),
+        size: Some(entry.size),
+        exact: true,
+        refused,
+        drain,
+        ..Found::default()
+    };
     unpacking.member(found, content)
 }
 

@@ -27,6 +27,10 @@ pub(super) fn open(unpacking: &mut Unpacking<'_, '_>) -> Result<(), Stop> {
         allowance.set(HEADERS);
         let crashed = || Stop::Noted(Note::new(codes::UNPACK_CRASHED));
         let mut entry = match guarded(|| entries.next()).ok_or_else(crashed)? {
+            // POSIX ends an archive with blocks of zeros; without one it was cut between two members.
+            None if HEADERS - allowance.get() < 512 => {
+                return Err(Stop::Noted(Note::new(codes::UNPACK_DAMAGED)));
+            }
             None => return Ok(()),
             Some(entry) => entry?,
         };
@@ -47,8 +51,9 @@ pub(super) fn open(unpacking: &mut Unpacking<'_, '_>) -> Result<(), Stop> {
         // The content is counted by the one reader.
         allowance.set(u64::MAX);
         let drain = refused.is_none();
+        let exact = kind != EntryType::GNUSparse;
         unpacking.member(
-            Found { path: &path, size: Some(size), refused, drain, ..Found::default() },
+            Found { path: &path, size: Some(size), exact, refused, drain, ..Found::default() },
             &mut entry,
         )?;
         if unpacking.is_stopped() {

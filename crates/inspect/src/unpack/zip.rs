@@ -14,7 +14,7 @@ use flate2::bufread::DeflateDecoder;
 
 use super::{Found, Stop, Unpacking};
 use crate::codes;
-use crate::octets::Reader;
+use crate::octets::{Reader, Spool};
 use crate::sheet::Note;
 
 const END_LEN: usize = 22;
@@ -116,6 +116,7 @@ fn give(unpacking: &mut Unpacking<'_, '_>, reader: &mut Reader, entry: Entry) ->
     let found = Found {
         path: &entry.name,
         size: Some(entry.size),
+        exact: true,
         packed: Some(entry.packed),
         refused,
         notes: entry.notes,
@@ -174,13 +175,13 @@ fn directory(reader: &mut Reader, record: &[u8], end: u64, trailing: u64) -> io:
     let mut size = u64::from(u32_at(record, 12));
     let mut offset = u64::from(u32_at(record, 16));
     let mut before = end;
-    if entries == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
-        if let Some((at, record)) = zip64(reader, end)? {
-            entries = u64_at(&record, 32);
-            size = u64_at(&record, 40);
-            offset = u64_at(&record, 48);
-            before = at;
-        }
+    if (entries == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff)
+        && let Some((at, record)) = zip64(reader, end)?
+    {
+        entries = u64_at(&record, 32);
+        size = u64_at(&record, 40);
+        offset = u64_at(&record, 48);
+        before = at;
     }
     let Some(start) = before.checked_sub(size) else { return Ok(None) };
     let Some(shift) = start.checked_sub(offset) else { return Ok(None) };
@@ -224,6 +225,11 @@ fn zip64(reader: &mut Reader, end: u64) -> io::Result<Option<(u64, [u8; 56])>> {
 struct Listing {
     read: Vec<Entry>,
     stop: Note,
+}
+
+/// Does it end as a ZIP file, whatever it begins as?
+pub(crate) fn is_zip_file(spool: &Spool) -> bool {
+    find(&mut spool.reader(), spool.len()).is_ok_and(|d| d.is_some_and(|d| d.trailing == 0 && d.entries > 0))
 }
 
 /// §4.3.12.

@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod archives;
+mod attacks;
 mod bed;
+mod forge;
+mod formats;
 mod scanner;
 mod agreement;
 mod pdf;

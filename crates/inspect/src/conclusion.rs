@@ -5,16 +5,26 @@
 use poststelle_crypto::signature::{Indication, Report, Scope};
 use poststelle_model::Timestamp;
 
+use crate::codes;
 use crate::law::Law;
+use crate::malware::Scan;
 use crate::scan::Answer;
 use crate::sheet::{Assurance, Completeness, Conclusion, Danger, Note, PartLine, PartVerdict, Sender, Sheet};
-use crate::station::{Scan, Subject};
+use crate::station::Subject;
 
 /// Outcomes of checks that say nothing is wrong.
 const FINE: [&str; 2] = ["ok", "not-scanned"];
 /// Notes that ask for care before a file is opened.
-pub const SUSPICIOUS: [&str; 6] =
-    ["executable", "macros", "active-content", "kind-differs", "double-extension", "external-content"];
+const SUSPICIOUS: &[&str] = &[
+    codes::EXECUTABLE,
+    codes::OFFICE_MACROS,
+    codes::NAME_DOUBLE_EXTENSION,
+    codes::NAME_BIDI,
+    codes::POLYGLOT,
+    codes::TYPE_NAME,
+];
+/// Notes that only tell what was done.
+const HARMLESS: [&str; 3] = ["decrypted", "signed-content", codes::PDF_EMBEDDED];
 
 /// Gives a line its one word.
 pub(crate) fn judge(line: &mut PartLine, held: bool) {
@@ -22,7 +32,9 @@ pub(crate) fn judge(line: &mut PartLine, held: bool) {
         PartVerdict::Held
     } else if line.checks.iter().any(|c| !FINE.contains(&c.outcome.code.as_str())) {
         PartVerdict::Unchecked
-    } else if !line.notes.is_empty() || line.signatures.iter().any(|s| !s.verdict.is_passed()) {
+    } else if line.notes.iter().any(|n| !HARMLESS.contains(&n.code.as_str()))
+        || line.signatures.iter().any(|s| !s.verdict.is_passed())
+    {
         PartVerdict::Noted
     } else {
         PartVerdict::Good
@@ -56,17 +68,14 @@ fn danger(whole: &Scan, lines: &[PartLine]) -> Danger {
     let found = |code: &str| {
         lines.iter().any(|l| l.checks.iter().map(|c| &c.outcome).chain(&l.notes).any(|n| n.code == code))
     };
-    let answer = match whole {
-        Scan::NotScanned => None,
-        Scan::Answered { answer, .. } => Some(answer),
-    };
+    let answer = whole.answer();
     if matches!(answer, Some(Answer::Infected { .. })) || found("malware") {
         Danger::Infected
     } else if matches!(answer, Some(Answer::Indeterminate { .. }))
         || lines.iter().any(|l| l.verdict == PartVerdict::Held)
     {
         Danger::Indeterminate
-    } else if SUSPICIOUS.into_iter().any(found) {
+    } else if SUSPICIOUS.iter().any(|c| found(c)) {
         Danger::Suspicious
     } else if answer.is_none() {
         Danger::NotScanned

@@ -90,7 +90,10 @@ impl Law {
             && vouching(lines).any(|s| s.quality == "QES")
         {
             // Which document had to be signed, a program cannot know when there are several.
-            let documents = lines.iter().filter(|l| l.part.is_some() && l.signatures.is_empty()).count();
+            let documents = lines
+                .iter()
+                .filter(|l| l.part.is_some() && l.signatures.is_empty() && l.signed_by.is_empty())
+                .count();
             if documents == 0 { (FormVerdict::Kept, "qes") } else { (FormVerdict::ToBeChecked, "qes-some") }
         } else {
             let signatures = || lines.iter().flat_map(|l| &l.signatures);

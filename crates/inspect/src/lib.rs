@@ -10,11 +10,14 @@ pub mod codes;
 mod conclusion;
 pub mod face;
 pub mod law;
+mod malware;
+mod members;
 pub mod notes;
 pub mod octets;
 pub mod pdf;
 pub mod scan;
 pub mod sheet;
+mod signatures;
 pub mod station;
 pub mod unpack;
 

@@ -246,6 +246,9 @@ pub struct PartLine {
     /// Signatures on it or in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<Report>,
+    /// Paths of the lines whose signatures cover it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
 }
 
 words! {

@@ -4,11 +4,11 @@
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod agreement;
 mod archives;
 mod attacks;
 mod bed;
 mod forge;
 mod formats;
-mod scanner;
-mod agreement;
 mod pdf;
+mod scanner;

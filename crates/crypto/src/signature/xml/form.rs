@@ -115,7 +115,18 @@ pub(super) fn read(doc: &Document<'_>, node: NodeId) -> Result<Form, String> {
         }
     }
     let value = octets(doc, value_node).ok_or("SignatureValue is not base64")?;
-    Ok(Form { node, signed_info, canonical, method, references, value_node, value, key_info, objects, certificates })
+    Ok(Form {
+        node,
+        signed_info,
+        canonical,
+        method,
+        references,
+        value_node,
+        value,
+        key_info,
+        objects,
+        certificates,
+    })
 }
 
 fn reference(doc: &Document<'_>, node: NodeId) -> Result<Reference, String> {

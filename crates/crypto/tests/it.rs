@@ -20,6 +20,8 @@ mod pki;
 mod secrets;
 #[path = "it/signatures.rs"]
 mod signatures;
+#[path = "it/token.rs"]
+mod token;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

@@ -22,6 +22,8 @@ mod secrets;
 mod signed;
 #[path = "it/signatures.rs"]
 mod signatures;
+#[path = "it/token.rs"]
+mod token;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

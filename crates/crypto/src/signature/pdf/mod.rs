@@ -11,6 +11,9 @@
 mod changes;
 mod range;
 mod read;
+mod sign;
+
+pub use sign::{About, sign};
 
 use std::ops::ControlFlow;
 

@@ -11,8 +11,11 @@
 mod form;
 mod method;
 mod reference;
+mod sign;
 mod stamps;
 mod xades;
+
+pub use sign::{Detached, sign_detached, sign_enveloped};
 
 pub(super) use xades::time;
 

@@ -22,6 +22,8 @@ mod secrets;
 mod signatures;
 #[path = "it/signed/mod.rs"]
 mod signed;
+#[path = "it/token.rs"]
+mod token;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

@@ -17,6 +17,7 @@ use poststelle_crypto::signature::setting::{Setting, Trust};
 use poststelle_crypto::signature::{self, Judgement, UnixTime};
 use poststelle_model::Part;
 
+use crate::caps::Caps;
 use crate::octets::Spool;
 use crate::sheet::{CheckKind, Note, PartLine};
 use crate::station::{Octets, SourceError, Walk};
@@ -35,6 +36,9 @@ impl Judge {
         Setting { trust: &self.trust, received: self.received, now: self.now, known: &[] }
     }
 }
+
+/// Judges all signatures in a file.
+type Verify = fn(&[u8], &Caps, &Setting<'_>) -> (Judgement, Vec<Note>);
 
 /// What a CMS object turned out to be.
 enum Message {
@@ -158,24 +162,30 @@ impl Walk<'_> {
     /// Signatures inside a file.
     pub(crate) async fn verify_file(&self, line: &mut PartLine, spool: &Spool) {
         let kind = if line.detected.is_empty() { line.declared.as_str() } else { line.detected.as_str() };
-        let judge = self.judge();
-        let verify: fn(&[u8], &Setting<'_>) -> Judgement = match kind {
-            "application/pdf" => signature::pdf::verify,
+        let (judge, caps) = (self.judge(), self.station.caps.clone());
+        let verify: Verify = match kind {
+            "application/pdf" => |octets, _, setting| (signature::pdf::verify(octets, setting), Vec::new()),
             "application/xml" | "text/xml" => {
-                |octets, setting| signature::xml::verify(octets, &|_| None, setting)
+                |octets, _, setting| (signature::xml::verify(octets, &|_| None, setting), Vec::new())
             }
-            "application/vnd.etsi.asic-e+zip" | "application/vnd.etsi.asic-s+zip" => asic::judge,
-            _ if is_cms(line) => |octets, setting| signature::cms::verify(octets, Detached::None, setting),
+            "application/vnd.etsi.asic-e+zip" | "application/vnd.etsi.asic-s+zip" => |octets, caps, setting| {
+                asic::verify(octets, caps, setting).map(|a| (a.judgement, a.notes)).unwrap_or_default()
+            },
+            _ if is_cms(line) => {
+                |octets, _, setting| (signature::cms::verify(octets, Detached::None, setting), Vec::new())
+            }
             _ => return,
         };
         let Ok(Some(octets)) = self.whole_of(line, spool) else { return };
-        match tokio::task::spawn_blocking(move || verify(&octets, &judge.setting())).await {
-            Ok(judgement) if judgement.reports.is_empty() => {}
-            Ok(judgement) => {
-                line.signatures.extend(judgement.reports);
-                line.checks.push(self.check(CheckKind::Signature, Note::new("ok")));
-            }
-            Err(_) => line.checks.push(self.check(CheckKind::Signature, Note::new(codes::UNPACK_CRASHED))),
+        let judged = tokio::task::spawn_blocking(move || verify(&octets, &caps, &judge.setting())).await;
+        let Ok((judgement, notes)) = judged else {
+            line.checks.push(self.check(CheckKind::Signature, Note::new(codes::UNPACK_CRASHED)));
+            return;
+        };
+        line.notes.extend(notes);
+        if !judgement.reports.is_empty() {
+            line.signatures.extend(judgement.reports);
+            line.checks.push(self.check(CheckKind::Signature, Note::new("ok")));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod archives;
+mod asic;
 mod attacks;
 mod bed;
 mod forge;

@@ -11,8 +11,11 @@
 mod form;
 mod method;
 mod reference;
+mod sign;
 mod stamps;
 mod xades;
+
+pub use sign::{Detached, sign_detached, sign_enveloped};
 
 pub(super) use xades::time;
 
@@ -43,6 +46,12 @@ pub enum External {
 #[must_use]
 pub fn digest_named(uri: &str) -> Option<Hash> {
     reference::algorithm(uri)
+}
+
+/// Base64 with white space, as XML has it.
+#[must_use]
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
+    form::decode(text)
 }
 
 /// Judges every signature of a document, in document order. `detached` gives what lies outside, by the address the

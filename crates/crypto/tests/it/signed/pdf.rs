@@ -15,10 +15,10 @@ pub fn document() -> Vec<u8> {
         "<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] /DA (/F1 10 Tf) /DR << /Font << /F1 5 0 R >> >> >> >>",
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> /Annots [6 0 R] >>",
-        "<< /Length 48 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 10 Euro) Tj ET\nendstream",
+        "<< /Length 51 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 10 Euro) Tj ET\nendstream",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Schwerin) /Rect [10 10 100 30] /P 3 0 R >>",
-        "<< /Length 50 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie zahlen 1000 Euro.) Tj ET\nendstream",
+        "<< /Length 52 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie zahlen 1000 Euro.) Tj ET\nendstream",
     ])
 }
 
@@ -169,7 +169,7 @@ fn changed_octets_break_the_signature() {
 fn isa_incremental_saving_replaces_the_content() {
     let Some(bed) = Bed::new() else { return };
     let signed = bed.sign(&document(), "Eins", "B", &[]);
-    let forged = "<< /Length 48 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 90 Euro) Tj ET\nendstream";
+    let forged = "<< /Length 51 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 90 Euro) Tj ET\nendstream";
     bed.refused(&update(&signed, &[(4, forged)]), "page-content-changed");
     let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 7 0 R /Resources << /Font << /F1 5 0 R >> >> /Annots [6 0 R] >>";
     bed.refused(&update(&signed, &[(3, page)]), "page-content-changed");

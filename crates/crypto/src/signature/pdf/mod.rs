@@ -128,7 +128,13 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
     let kind = place.field.value.get(b"SubFilter").and_then(Object::as_name).unwrap_or_default();
     let judged = match kind {
         b"ETSI.RFC3161" => {
-            return timestamp_report(value, "document", &|hash| Some(digest(hash)), &beside.material, setting);
+            return timestamp_report(
+                value,
+                "document",
+                &|hash| Some(digest(hash)),
+                &beside.material,
+                setting,
+            );
         }
         b"adbe.pkcs7.detached" | b"ETSI.CAdES.detached" => {
             if !matches!(crate::cms::content(value), Ok(None)) {

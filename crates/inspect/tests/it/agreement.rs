@@ -11,6 +11,8 @@ use std::process::Command;
 
 use poststelle_crypto::certificate::Certificate;
 use poststelle_crypto::signature::cms::{self, Detached};
+use poststelle_crypto::signature::pdf;
+use poststelle_crypto::signature::xml::{self, External};
 use poststelle_crypto::signature::{Anchor, Judgement, Known, Setting, Trust, UnixTime, Wanted};
 
 /// What DSS passes and we do not, and why that is meant.
@@ -99,6 +101,13 @@ fn judged(folder: &Path, case: &Case, trust: &Trust, at: UnixTime) -> Option<Vec
                 let outside = content.as_deref().map_or(Detached::None, Detached::Content);
                 Some(cms::verify(&octets, outside, setting))
             }
+            "xml" => {
+                // A signature knows what lies beside it by its name.
+                let beside = case.content.as_ref().and_then(|path| path.file_name()?.to_str()).unwrap_or_default();
+                let outside = |uri: &str| (uri == beside).then(|| External::Octets(content.clone().unwrap_or_default()));
+                Some(xml::verify(&octets, &outside, setting))
+            }
+            "pdf" => Some(pdf::verify(&octets, setting)),
             _ => None,
         }
     };

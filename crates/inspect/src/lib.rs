@@ -5,6 +5,7 @@
 //! ("nicht prüfbar"), never an error that stops the rest; an unreachable scanner never means clean; octets leave memory
 //! only sealed. Does not: decide routing, write the database, keep anything between two messages.
 
+pub mod asic;
 pub mod caps;
 pub mod face;
 pub mod pdf;

@@ -7,7 +7,9 @@ use super::algorithm::Hash;
 use super::assess::Findings;
 use super::chain::Material;
 use super::setting::Setting;
-use super::{Format, Judgement, Report, Scope, SubIndication, Verdict, Wanted};
+use super::{Format, Judgement, Report, Scope, SubIndication, TimeStampFacts, Verdict, Wanted};
+use crate::certificate::Certificate;
+use crate::timestamp;
 
 /// Findings with nothing found yet, and nothing wrong.
 pub(super) fn blank(format: Format) -> Findings {
@@ -34,8 +36,9 @@ pub(super) fn against(integrity: &mut Result<(), Verdict>, verdict: Verdict) {
     }
 }
 
-/// The report of something that cannot be read as a signature.
-pub(super) fn unreadable(format: Format, verdict: Verdict, setting: &Setting<'_>) -> Report {
+/// The report of something that cannot be read as a signature, or whose signed octets are not there.
+#[must_use]
+pub fn unreadable(format: Format, verdict: Verdict, setting: &Setting<'_>) -> Report {
     Findings { integrity: Err(verdict), ..blank(format) }.assess(setting).0
 }
 
@@ -51,6 +54,25 @@ pub(super) fn conclude(findings: Findings, hashes: &[Hash], setting: &Setting<'_
         }
     }
     (report, wanted)
+}
+
+/// The report of a time-stamp (RFC 3161) that takes the place of a signature. `kind` as in [`TimeStampFacts::kind`].
+#[must_use]
+pub fn timestamp_report(
+    token: &[u8],
+    kind: &str,
+    imprint: &dyn Fn(Hash) -> Option<Vec<u8>>,
+    material: &Material,
+    setting: &Setting<'_>,
+) -> (Report, Vec<Wanted>) {
+    let judged = timestamp::verify_with(token, imprint, material, setting);
+    let facts = TimeStampFacts { kind: kind.to_owned(), ..judged.facts };
+    let mut report = unreadable(Format::TimeStamp, facts.verdict.clone(), setting);
+    report.signer = judged.chain.first().map(Certificate::facts);
+    report.chain = judged.chain.iter().skip(1).map(Certificate::facts).collect();
+    report.proven_at = facts.verdict.is_passed().then_some(facts.at);
+    report.timestamps = vec![facts];
+    (report, judged.wanted)
 }
 
 /// Adds one report.

@@ -18,6 +18,7 @@ pub mod setting;
 pub mod xml;
 
 pub use chain::{Material, Outcome, Usage};
+pub use gather::{timestamp_report, unreadable};
 pub use setting::{Anchor, Setting, Trust, When};
 
 use serde::{Deserialize, Serialize};

@@ -22,10 +22,9 @@ use self::read::{Field, dss, fields, load, locked, permitted};
 use super::algorithm::Hash;
 use super::chain::Material;
 use super::cms::{self, Beside, Detached};
-use super::gather::{add, constraint, malformed, unreadable};
+use super::gather::{add, constraint, malformed, timestamp_report, unreadable};
 use super::setting::Setting;
 use super::{Format, Indication, Judgement, Report, Scope, SubIndication, TimeStampFacts, Verdict, Wanted};
-use crate::timestamp;
 
 /// Largest file, octets.
 pub const BYTES: usize = 32 * 1024 * 1024;
@@ -121,7 +120,9 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
     let value = range::unpadded(&place.contents);
     let kind = place.field.value.get(b"SubFilter").and_then(Object::as_name).unwrap_or_default();
     let judged = match kind {
-        b"ETSI.RFC3161" => return stamp(value, &|hash| Some(digest(hash)), beside, setting),
+        b"ETSI.RFC3161" => {
+            return timestamp_report(value, "document", &|hash| Some(digest(hash)), &beside.material, setting);
+        }
         b"adbe.pkcs7.detached" | b"ETSI.CAdES.detached" => {
             if !matches!(crate::cms::content(value), Ok(None)) {
                 let verdict = malformed("the value is not detached");
@@ -163,25 +164,6 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
         }
         (None, _) => (unreadable(Format::Pdf, malformed("no signer in the signature"), setting), wanted),
     }
-}
-
-/// A document time-stamp.
-fn stamp(
-    token: &[u8],
-    imprint: &dyn Fn(Hash) -> Option<Vec<u8>>,
-    beside: &Beside,
-    setting: &Setting<'_>,
-) -> (Report, Vec<Wanted>) {
-    let judged = timestamp::verify_with(token, imprint, &beside.material, setting);
-    let facts = TimeStampFacts { kind: "document".into(), ..judged.facts };
-    let mut report = unreadable(Format::TimeStamp, facts.verdict.clone(), setting);
-    report.signer = judged.chain.first().map(crate::certificate::Certificate::facts);
-    report.chain = judged.chain.iter().skip(1).map(crate::certificate::Certificate::facts).collect();
-    if facts.verdict.is_passed() {
-        report.proven_at = Some(facts.at);
-    }
-    report.timestamps = vec![facts];
-    (report, judged.wanted)
 }
 
 /// The file and its revisions.

@@ -45,6 +45,12 @@ pub fn digest_named(uri: &str) -> Option<Hash> {
     reference::algorithm(uri)
 }
 
+/// Base64 with white space, as XML has it.
+#[must_use]
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
+    form::decode(text)
+}
+
 /// Judges every signature of a document, in document order. `detached` gives what lies outside, by the address the
 /// signature has for it; nothing is ever fetched. No signature = no report.
 #[must_use]

@@ -18,10 +18,10 @@ mod outside;
 mod pki;
 #[path = "it/secrets.rs"]
 mod secrets;
-#[path = "it/signed/mod.rs"]
-mod signed;
 #[path = "it/signatures.rs"]
 mod signatures;
+#[path = "it/signed/mod.rs"]
+mod signed;
 #[path = "it/token.rs"]
 mod token;
 

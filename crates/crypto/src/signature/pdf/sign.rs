@@ -118,7 +118,8 @@ fn objects(doc: &Document) -> Option<(Vec<(ObjectId, Object)>, ObjectId, u32)> {
         }
     }
     let mut first = doc.get_object(page).and_then(Object::as_dict).ok()?.clone();
-    let mut annotations = value(doc, &first, b"Annots").and_then(|a| a.as_array().ok()).cloned().unwrap_or_default();
+    let mut annotations =
+        value(doc, &first, b"Annots").and_then(|a| a.as_array().ok()).cloned().unwrap_or_default();
     annotations.push(Object::Reference(field_id));
     first.set("Annots", Object::Array(annotations));
     changed.push((page, Object::Dictionary(first)));
@@ -160,7 +161,9 @@ impl Update {
         let der = generalized(at);
         let date = String::from_utf8_lossy(der.get(2..).unwrap_or(&[])).into_owned();
         self.text(&format!("{} {} obj\n", id.0, id.1));
-        self.text(&format!("<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (D:{date})"));
+        self.text(&format!(
+            "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (D:{date})"
+        ));
         for (key, text) in [("Reason", about.reason), ("Location", about.location)] {
             if !text.is_empty() {
                 let utf16: Vec<u8> =
@@ -232,8 +235,11 @@ impl Update {
             kept += &format!(" /Info {number} {generation} R");
         }
         if let Ok(Object::Array(id)) = doc.trailer.get(b"ID") {
-            let parts: Vec<_> =
-                id.iter().filter_map(|o| o.as_str().ok()).map(|o| format!("<{}>", crate::digest::hex(o))).collect();
+            let parts: Vec<_> = id
+                .iter()
+                .filter_map(|o| o.as_str().ok())
+                .map(|o| format!("<{}>", crate::digest::hex(o)))
+                .collect();
             kept += &format!(" /ID [{}]", parts.join(" "));
         }
         let (number, generation) = root;

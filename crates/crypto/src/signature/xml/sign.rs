@@ -56,7 +56,9 @@ pub fn sign_enveloped(document: &[u8], signer: &dyn Signer, options: Options<'_>
 
     let doc = Document::read(text, &caps).map_err(|e| not(e.to_string()))?;
     let (before, after) = match doc.inside(doc.root()) {
-        Some(inside) => (text.get(..inside.end).unwrap_or(""), text.get(inside.end..).unwrap_or("").to_owned()),
+        Some(inside) => {
+            (text.get(..inside.end).unwrap_or(""), text.get(inside.end..).unwrap_or("").to_owned())
+        }
         None => return Err(not("the document is empty".into())),
     };
     Ok(format!("{before}{signature}{after}").into_bytes())
@@ -153,7 +155,9 @@ fn signature(
 /// `xs:dateTime` out of a GeneralizedTime.
 fn date_time(at: UnixTime) -> String {
     let der = generalized(at);
-    let part = |from: usize, to: usize| String::from_utf8_lossy(der.get(2 + from..2 + to).unwrap_or(&[])).into_owned();
+    let part = |from: usize, to: usize| {
+        String::from_utf8_lossy(der.get(2 + from..2 + to).unwrap_or(&[])).into_owned()
+    };
     let (date, clock) = ([part(0, 4), part(4, 6), part(6, 8)], [part(8, 10), part(10, 12), part(12, 14)]);
     format!("{}T{}Z", date.join("-"), clock.join(":"))
 }

@@ -39,10 +39,13 @@ fn what_openssl_signs_is_judged_good() {
     ] {
         let pki = Pki::new(key);
         let trust = pki.trust();
-        let judge = |token: &str, content: Option<&[u8]>| short(&verify(token.as_bytes(), content, &at(&trust, NOW)));
+        let judge =
+            |token: &str, content: Option<&[u8]>| short(&verify(token.as_bytes(), content, &at(&trust, NOW)));
         let Some([header, payload, value]) = token(&pki, alg, "", b"{\"a\":1}") else { return };
         assert_eq!(judge(&format!("{header}.{payload}.{value}"), None), ["TOTAL-PASSED"], "{alg}");
-        let json = format!(r#"{{"payload":"{payload}","signatures":[{{"protected":"{header}","signature":"{value}"}}]}}"#);
+        let json = format!(
+            r#"{{"payload":"{payload}","signatures":[{{"protected":"{header}","signature":"{value}"}}]}}"#
+        );
         assert_eq!(judge(&json, None), ["TOTAL-PASSED"], "{alg}");
         let flat = format!(r#"{{"payload":"{payload}","protected":"{header}","signature":"{value}"}}"#);
         assert_eq!(judge(&flat, None), ["TOTAL-PASSED"], "{alg}");
@@ -51,7 +54,11 @@ fn what_openssl_signs_is_judged_good() {
         assert_eq!(judge(&detached, None), ["INDETERMINATE/SIGNED_DATA_NOT_FOUND"], "{alg}");
         assert_eq!(judge(&detached, Some(b"{\"a\":2}")), ["TOTAL-FAILED/SIG_CRYPTO_FAILURE"], "{alg}");
         let other = URL.encode(b"{\"a\":9}");
-        assert_eq!(judge(&format!("{header}.{other}.{value}"), None), ["TOTAL-FAILED/SIG_CRYPTO_FAILURE"], "{alg}");
+        assert_eq!(
+            judge(&format!("{header}.{other}.{value}"), None),
+            ["TOTAL-FAILED/SIG_CRYPTO_FAILURE"],
+            "{alg}"
+        );
     }
 }
 
@@ -67,6 +74,8 @@ fn none_and_keyed_hashes_and_unknown_critical_headers_never_pass() {
     assert_eq!(judge(&with(r#"{"alg":"ES256","alg":"none"}"#)), ["TOTAL-FAILED/FORMAT_FAILURE"]);
     assert_eq!(judge(&with(r#"{"alg":"ES256"}"#)), ["INDETERMINATE/NO_SIGNING_CERTIFICATE_FOUND"]);
     assert_eq!(judge("a.b"), ["TOTAL-FAILED/FORMAT_FAILURE"]);
-    let Some([header, payload, value]) = token(&pki, "ES256", r#","crit":["exp"],"exp":1"#, b"{}") else { return };
+    let Some([header, payload, value]) = token(&pki, "ES256", r#","crit":["exp"],"exp":1"#, b"{}") else {
+        return;
+    };
     assert_eq!(judge(&format!("{header}.{payload}.{value}")), ["INDETERMINATE/SIG_CONSTRAINTS_FAILURE"]);
 }

@@ -21,12 +21,17 @@ fn options(scheme: Option<Scheme>) -> Options<'static> {
     Options { scheme, claimed_at: Some(NOW - 86_400), stamp: None }
 }
 
-const DOCUMENT: &str = "<?xml version=\"1.0\"?>\n<a xmlns=\"urn:a\" xmlns:b=\"urn:b\"><b:c d='1'>Größe &amp; Maß</b:c>\n</a>\n";
+const DOCUMENT: &str =
+    "<?xml version=\"1.0\"?>\n<a xmlns=\"urn:a\" xmlns:b=\"urn:b\"><b:c d='1'>Größe &amp; Maß</b:c>\n</a>\n";
 const PSS: Scheme = Scheme::RsaPss { hash: Hash::Sha256, mask: Hash::Sha256, salt: 32 };
 
 #[test]
 fn xades_enveloped_is_accepted_by_xmlsec() {
-    let kinds = [(&rcgen::PKCS_RSA_SHA256, None), (&rcgen::PKCS_RSA_SHA256, Some(PSS)), (&rcgen::PKCS_ECDSA_P256_SHA256, None)];
+    let kinds = [
+        (&rcgen::PKCS_RSA_SHA256, None),
+        (&rcgen::PKCS_RSA_SHA256, Some(PSS)),
+        (&rcgen::PKCS_ECDSA_P256_SHA256, None),
+    ];
     for (key, scheme) in kinds {
         let pki = Pki::new(key);
         let trust = pki.trust();
@@ -34,12 +39,22 @@ fn xades_enveloped_is_accepted_by_xmlsec() {
         let judgement = xml::verify(&signed, &super::xml::nothing, &at(&trust, NOW));
         assert_eq!(short(&judgement), ["TOTAL-PASSED"], "{judgement:?}");
         let report = &judgement.reports[0];
-        assert_eq!((report.format, report.level.as_str(), &report.scope), (Format::Xades, "B", &Scope::Whole));
+        assert_eq!(
+            (report.format, report.level.as_str(), &report.scope),
+            (Format::Xades, "B", &Scope::Whole)
+        );
         assert_eq!(report.claimed_at, Some(NOW - 86_400));
         let path = pki.write("ours.xml", &signed);
-        let tampered = pki.write("tampered.xml", String::from_utf8(signed.clone()).unwrap().replace("Größe", "Grösse"));
+        let tampered =
+            pki.write("tampered.xml", String::from_utf8(signed.clone()).unwrap().replace("Größe", "Grösse"));
         if let Some(python) = python("xmlsec") {
-            let verify = |path| run(Command::new(&python).arg(peer("xml_peer.py")).arg("verify").arg(path).arg(pki.path("cert.pem")));
+            let verify = |path| {
+                run(Command::new(&python)
+                    .arg(peer("xml_peer.py"))
+                    .arg("verify")
+                    .arg(path)
+                    .arg(pki.path("cert.pem")))
+            };
             let output = verify(&path);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             assert!(!verify(&tampered).status.success());
@@ -77,8 +92,19 @@ fn xades_detached_is_accepted_by_xmlsec1() {
     let Some(xmlsec1) = program("xmlsec1") else { return };
     let (path, file) = (pki.write("detached.xml", &signed), pki.write("bescheid.txt", content));
     let mut verify = Command::new(xmlsec1);
-    verify.args(["--verify", "--id-attr:Id", "SignedProperties", "--enabled-reference-uris", "empty,same-doc,local,remote"]);
-    verify.arg("--url-map:bescheid.txt").arg(file).arg("--pubkey-cert-pem").arg(pki.path("cert.pem")).arg(path);
+    verify.args([
+        "--verify",
+        "--id-attr:Id",
+        "SignedProperties",
+        "--enabled-reference-uris",
+        "empty,same-doc,local,remote",
+    ]);
+    verify
+        .arg("--url-map:bescheid.txt")
+        .arg(file)
+        .arg("--pubkey-cert-pem")
+        .arg(pki.path("cert.pem"))
+        .arg(path);
     must(&mut verify);
 }
 
@@ -93,7 +119,10 @@ fn pades_is_accepted_by_pdfsig_and_pyhanko() {
         assert!(once.starts_with(&file), "the file's octets stay");
         let judge = |file: &[u8]| pdf::verify(file, &at(&trust, NOW));
         assert_eq!(short(&judge(&once)), ["TOTAL-PASSED"], "{:?}", judge(&once));
-        assert_eq!((judge(&once).reports[0].format, &judge(&once).reports[0].scope), (Format::Pades, &Scope::Whole));
+        assert_eq!(
+            (judge(&once).reports[0].format, &judge(&once).reports[0].scope),
+            (Format::Pades, &Scope::Whole)
+        );
         let twice = pdf::sign(&once, &identity(&pki), About::default(), options(None)).unwrap();
         assert_eq!(short(&judge(&twice)), ["TOTAL-PASSED", "TOTAL-PASSED"], "{:?}", judge(&twice));
         let path = pki.write("ours.pdf", &twice);
@@ -108,7 +137,10 @@ fn pades_is_accepted_by_pdfsig_and_pyhanko() {
             let said = String::from_utf8(must(&mut verify)).unwrap();
             let lines: Vec<_> = said.lines().collect();
             assert_eq!(lines.len(), 2, "{said}");
-            assert!(lines.iter().all(|l| l.starts_with("True True True ENTIRE_") && l.ends_with("True")), "{said}");
+            assert!(
+                lines.iter().all(|l| l.starts_with("True True True ENTIRE_") && l.ends_with("True")),
+                "{said}"
+            );
         }
     }
 }

@@ -18,10 +18,12 @@ mod outside;
 mod pki;
 #[path = "it/secrets.rs"]
 mod secrets;
-#[path = "it/signed/mod.rs"]
-mod signed;
 #[path = "it/signatures.rs"]
 mod signatures;
+#[path = "it/signed/mod.rs"]
+mod signed;
+#[path = "it/token.rs"]
+mod token;
 
 use poststelle_crypto::Result;
 use poststelle_crypto::keys::{KeyEncryption, MessageKey, TenantKey};

@@ -7,9 +7,22 @@
 
 pub mod asic;
 pub mod caps;
+pub mod codes;
+mod conclusion;
 pub mod face;
+pub mod law;
+mod malware;
+mod members;
+pub mod notes;
+pub mod octets;
 pub mod pdf;
+pub mod scan;
 pub mod sheet;
+mod signatures;
+pub mod station;
+pub mod unpack;
 
 pub use caps::Caps;
+pub use law::Law;
 pub use sheet::Sheet;
+pub use station::Station;

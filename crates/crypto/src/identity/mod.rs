@@ -4,6 +4,7 @@
 //! Guarantees: signing and opening go through two small traits, so that nothing else cares where a key lies; key
 //! material is wiped and never printed. Does not: say whether a key is qualified; file keys never are.
 
+mod oaep;
 pub mod pkcs11;
 
 use zeroize::Zeroizing;

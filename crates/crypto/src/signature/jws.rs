@@ -102,10 +102,16 @@ fn read(token: &[u8]) -> Result<(String, Vec<One>), &'static str> {
 }
 
 fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Findings, Verdict> {
-    let protected = one.protected.as_deref().filter(|p| p.len() <= HEADER).ok_or_else(|| malformed("no protected header"))?;
+    let protected = one
+        .protected
+        .as_deref()
+        .filter(|p| p.len() <= HEADER)
+        .ok_or_else(|| malformed("no protected header"))?;
     let header = URL_SAFE_NO_PAD.decode(protected).map_err(|_| malformed("header is not base64url"))?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| malformed("header is not understood"))?;
-    let value = URL_SAFE_NO_PAD.decode(&one.signature).map_err(|_| malformed("signature is not base64url"))?;
+    let header: Header =
+        serde_json::from_slice(&header).map_err(|_| malformed("header is not understood"))?;
+    let value =
+        URL_SAFE_NO_PAD.decode(&one.signature).map_err(|_| malformed("signature is not base64url"))?;
 
     let mut findings = Findings { scope: Scope::Whole, ..blank(Format::Jws) };
     if let Some(unknown) = header.crit.iter().find(|c| !matches!(c.as_str(), "b64" | "sigT")) {
@@ -157,20 +163,28 @@ fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Findings, 
     findings.scheme = Some(scheme);
     let Some(signer) = findings.signer.clone() else {
         let what = "no certificate in x5c";
-        against(&mut findings.integrity, Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what));
+        against(
+            &mut findings.integrity,
+            Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what),
+        );
         return Ok(findings);
     };
     if let Some(named) = &header.thumbprint
         && URL_SAFE_NO_PAD.decode(named).ok().as_deref() != Some(signer.sha256().as_slice())
     {
         let what = "x5t#S256 names another certificate";
-        against(&mut findings.integrity, Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what));
+        against(
+            &mut findings.integrity,
+            Verdict::indeterminate(SubIndication::NoSigningCertificateFound, what),
+        );
     }
+    // Without the payload nothing can be said of the value.
+    let there = !(payload.is_empty() && detached.is_none());
     let value = match scheme {
         Scheme::Ecdsa(_) => ecdsa_from_plain(&value),
         _ => value,
     };
-    if !verify_raw(signer.spki(), scheme, Signed::Data(&input), &value) {
+    if there && !verify_raw(signer.spki(), scheme, Signed::Data(&input), &value) {
         let what = "the signature value does not belong to payload and key";
         against(&mut findings.integrity, Verdict::failed(SubIndication::SigCryptoFailure, what));
     }

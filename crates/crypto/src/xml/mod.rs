@@ -13,9 +13,9 @@ use std::collections::HashMap;
 
 use bergshamra_c14n::canonicalize_doc_to;
 pub use bergshamra_c14n::{C14nMode, C14nSink};
-use bergshamra_xml::nodeset::{NodeIdSet, NodeSetType};
-use bergshamra_xml::{NodeSet, NodeKind};
 pub use bergshamra_xml::NodeId;
+use bergshamra_xml::nodeset::{NodeIdSet, NodeSetType};
+use bergshamra_xml::{NodeKind, NodeSet};
 
 /// Namespace of XML Signature.
 pub const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
@@ -83,8 +83,10 @@ pub fn text<'a>(octets: &'a [u8], caps: &Caps) -> Result<Cow<'a, str>, Refusal> 
     }
     let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
     let head: String = octets.iter().take(200).map(|b| char::from(*b).to_ascii_lowercase()).collect();
-    let declaration = head.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or("", |(d, _)| d);
-    let named = declaration.split_once("encoding").map_or("", |(_, rest)| rest.trim_start_matches([' ', '=', '\t']));
+    let declaration =
+        head.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or("", |(d, _)| d);
+    let named =
+        declaration.split_once("encoding").map_or("", |(_, rest)| rest.trim_start_matches([' ', '=', '\t']));
     let named = named.trim_start_matches(['"', '\'']).split(['"', '\'']).next().unwrap_or("");
     match named {
         "" | "utf-8" | "utf8" | "us-ascii" => {
@@ -173,7 +175,8 @@ impl<'a> Document<'a> {
     #[must_use]
     pub fn attribute(&self, node: NodeId, name: &str) -> Option<&str> {
         let element = self.tree.element(node)?;
-        let plain = |a: &&bergshamra_xml::Attribute<'_>| a.name.namespace_uri.is_none() && a.name.local_name == name;
+        let plain =
+            |a: &&bergshamra_xml::Attribute<'_>| a.name.namespace_uri.is_none() && a.name.local_name == name;
         element.attributes.iter().find(plain).map(|a| &*a.value)
     }
 

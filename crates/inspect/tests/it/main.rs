@@ -5,5 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod agreement;
+mod archives;
 mod asic;
+mod attacks;
+mod bed;
+mod forge;
+mod formats;
 mod pdf;
+mod scanner;

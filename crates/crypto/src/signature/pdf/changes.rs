@@ -57,7 +57,7 @@ pub(super) fn between(then: &Document, now: &Document, permitted: Permitted, loc
         (Some(then), Some(now)) => {
             let pair = Pair { then, now, proven: RefCell::default(), left: Cell::new(STEPS) };
             compare(&pair, permitted, locked, &mut changes);
-        },
+        }
         _ => {
             changes.forbidden.insert("structure-unreadable");
         }
@@ -226,7 +226,8 @@ fn annotations(
             }
         };
         if !kept {
-            if comments { &mut changes.permitted } else { &mut changes.forbidden }.insert("annotation-changed");
+            if comments { &mut changes.permitted } else { &mut changes.forbidden }
+                .insert("annotation-changed");
         }
     }
     for added in rest {
@@ -311,7 +312,8 @@ fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Ch
 /// A signature field that was added or filled.
 fn signed(now: &State<'_>, field: &Dictionary, permitted: Permitted, changes: &mut Changes) {
     let value = value(now.doc, field, b"V").and_then(|v| v.as_dict().ok());
-    let stamp = value.is_some_and(|v| v.get(b"SubFilter").and_then(Object::as_name).ok() == Some(b"ETSI.RFC3161"));
+    let stamp =
+        value.is_some_and(|v| v.get(b"SubFilter").and_then(Object::as_name).ok() == Some(b"ETSI.RFC3161"));
     match (stamp, permitted) {
         (true, _) => changes.permitted.insert("time-stamp-added"),
         (false, Permitted::Nothing) => changes.forbidden.insert("signature-added"),

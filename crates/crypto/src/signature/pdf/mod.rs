@@ -11,6 +11,9 @@
 mod changes;
 mod range;
 mod read;
+mod sign;
+
+pub use sign::{About, sign};
 
 use std::ops::ControlFlow;
 
@@ -58,7 +61,11 @@ pub fn verify(file: &[u8], setting: &Setting<'_>) -> Judgement {
     let found = fields(&now);
     if found.is_empty() && marked() {
         let what = "the file has marks of a signature, but no field leads to one";
-        judgement.reports.push(unreadable(Format::Pdf, Verdict::indeterminate(SubIndication::FormatFailure, what), setting));
+        judgement.reports.push(unreadable(
+            Format::Pdf,
+            Verdict::indeterminate(SubIndication::FormatFailure, what),
+            setting,
+        ));
         return judgement;
     }
     if found.len() > SIGNATURES {
@@ -121,14 +128,21 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
     let kind = place.field.value.get(b"SubFilter").and_then(Object::as_name).unwrap_or_default();
     let judged = match kind {
         b"ETSI.RFC3161" => {
-            return timestamp_report(value, "document", &|hash| Some(digest(hash)), &beside.material, setting);
+            return timestamp_report(
+                value,
+                "document",
+                &|hash| Some(digest(hash)),
+                &beside.material,
+                setting,
+            );
         }
         b"adbe.pkcs7.detached" | b"ETSI.CAdES.detached" => {
             if !matches!(crate::cms::content(value), Ok(None)) {
                 let verdict = malformed("the value is not detached");
                 return (unreadable(Format::Pdf, verdict, setting), Vec::new());
             }
-            let digests: Vec<_> = cms::digests_needed(value).into_iter().map(|hash| (hash, digest(hash))).collect();
+            let digests: Vec<_> =
+                cms::digests_needed(value).into_iter().map(|hash| (hash, digest(hash))).collect();
             cms::verify_with(value, Detached::Digests(&digests), beside, setting)
         }
         b"adbe.pkcs7.sha1" => {
@@ -137,9 +151,11 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
             let inside = crate::cms::content(value).ok().flatten();
             if inside.as_deref() != Some(digest(Hash::Sha1).as_slice()) {
                 for report in &mut judged.reports {
-                    report.verdict = Verdict::failed(SubIndication::HashFailure, "the file is not what was signed");
+                    report.verdict =
+                        Verdict::failed(SubIndication::HashFailure, "the file is not what was signed");
                 }
-            } else if let Err(weak) = setting.trust.policy.algorithms.check_hash(Hash::Sha1, setting.received) {
+            } else if let Err(weak) = setting.trust.policy.algorithms.check_hash(Hash::Sha1, setting.received)
+            {
                 for report in judged.reports.iter_mut().filter(|r| r.verdict.is_passed()) {
                     report.verdict = weak.clone();
                 }
@@ -214,7 +230,9 @@ impl Revisions<'_> {
         let revision = self.file.get(..place.range.end).unwrap_or(&[]);
         let then = match load(revision) {
             Ok(then) => then,
-            Err(_) => return ControlFlow::Break(constraint("the signed revision is no readable PDF of its own")),
+            Err(_) => {
+                return ControlFlow::Break(constraint("the signed revision is no readable PDF of its own"));
+            }
         };
         let before = fields(&then);
         let own = before.iter().find(|f| f.same_value(place.field));

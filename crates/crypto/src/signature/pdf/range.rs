@@ -22,11 +22,13 @@ impl Range {
 
 /// Reads the range of a signature dictionary and the octets of its `Contents`; the text says what is wrong.
 pub(super) fn read(file: &[u8], dictionary: &Dictionary) -> Result<(Range, Vec<u8>), &'static str> {
-    let contents = dictionary.get(b"Contents").and_then(Object::as_str).map_err(|_| "Contents is no string")?;
+    let contents =
+        dictionary.get(b"Contents").and_then(Object::as_str).map_err(|_| "Contents is no string")?;
     if contents.iter().all(|b| *b == 0) {
         return Err("Contents is empty");
     }
-    let array = dictionary.get(b"ByteRange").and_then(Object::as_array).map_err(|_| "ByteRange is missing")?;
+    let array =
+        dictionary.get(b"ByteRange").and_then(Object::as_array).map_err(|_| "ByteRange is missing")?;
     let numbers: Option<Vec<usize>> =
         array.iter().map(|n| n.as_i64().ok().and_then(|n| usize::try_from(n).ok())).collect();
     let Some([start, first, second, length]) = numbers.as_deref() else {
@@ -38,7 +40,10 @@ pub(super) fn read(file: &[u8], dictionary: &Dictionary) -> Result<(Range, Vec<u
     if *first == 0 || *length == 0 || second <= first {
         return Err("ByteRange leaves out a part or overlaps");
     }
-    let end = second.checked_add(*length).filter(|end| *end <= file.len()).ok_or("ByteRange ends beyond the file")?;
+    let end = second
+        .checked_add(*length)
+        .filter(|end| *end <= file.len())
+        .ok_or("ByteRange ends beyond the file")?;
     let gap = *first..*second;
     let hex = file
         .get(gap.clone())

@@ -41,7 +41,9 @@ pub(super) fn load(file: &[u8]) -> Result<Document, Verdict> {
 /// every such name counts too.
 fn packed_streams(file: &[u8]) -> usize {
     let name = |window: &&[u8]| {
-        window.starts_with(b"/ObjStm") || window.starts_with(b"/XRef") || (window[0] == b'/' && window.contains(&b'#'))
+        window.starts_with(b"/ObjStm")
+            || window.starts_with(b"/XRef")
+            || (window[0] == b'/' && window.contains(&b'#'))
     };
     file.windows(8).filter(name).count()
 }
@@ -108,15 +110,19 @@ pub(super) fn fields(doc: &Document) -> Vec<Field> {
 /// the latter.
 pub(super) fn dss(doc: &Document) -> (Material, bool) {
     let mut material = Material::default();
-    let Some(dss) = doc.catalog().ok().and_then(|c| value(doc, c, b"DSS")).and_then(|d| d.as_dict().ok()) else {
+    let Some(dss) = doc.catalog().ok().and_then(|c| value(doc, c, b"DSS")).and_then(|d| d.as_dict().ok())
+    else {
         return (material, false);
     };
     let streams = |key: &[u8]| -> Vec<Vec<u8>> {
         let list = value(doc, dss, key).and_then(|l| l.as_array().ok());
         let streams = list.into_iter().flatten().take(200).filter_map(|o| doc.dereference(o).ok());
-        streams.filter_map(|(_, o)| o.as_stream().ok()?.get_plain_content_with_limit(1024 * 1024).ok()).collect()
+        streams
+            .filter_map(|(_, o)| o.as_stream().ok()?.get_plain_content_with_limit(1024 * 1024).ok())
+            .collect()
     };
-    material.certificates = streams(b"Certs").iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+    material.certificates =
+        streams(b"Certs").iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
     material.crls = streams(b"CRLs");
     material.ocsps = streams(b"OCSPs");
     let any = !material.crls.is_empty() || !material.ocsps.is_empty();
@@ -170,6 +176,7 @@ pub(super) fn last_xref(file: &[u8]) -> Option<usize> {
     let tail = file.get(file.len().saturating_sub(2048)..)?;
     let mark = b"startxref";
     let at = tail.windows(mark.len()).rposition(|w| w == mark)? + mark.len();
-    let text = std::str::from_utf8(tail.get(at..)?.trim_ascii_start().split(|b| !b.is_ascii_digit()).next()?).ok()?;
+    let text = std::str::from_utf8(tail.get(at..)?.trim_ascii_start().split(|b| !b.is_ascii_digit()).next()?)
+        .ok()?;
     text.parse().ok()
 }

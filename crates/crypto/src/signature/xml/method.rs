@@ -105,9 +105,12 @@ fn pss_parameters(doc: &Document<'_>, node: NodeId) -> Result<Scheme, String> {
     };
     let salt = match doc.child(node, MORE_2007, "SaltLength") {
         None => salt(hash),
-        Some(length) => doc.content(length).trim().parse().map_err(|_| "SaltLength is no number".to_owned())?,
+        Some(length) => {
+            doc.content(length).trim().parse().map_err(|_| "SaltLength is no number".to_owned())?
+        }
     };
-    if salt > 512 || doc.child(node, MORE_2007, "TrailerField").is_some_and(|t| doc.content(t).trim() != "1") {
+    if salt > 512 || doc.child(node, MORE_2007, "TrailerField").is_some_and(|t| doc.content(t).trim() != "1")
+    {
         return Err("parameters of RSASSA-PSS are not understood".into());
     }
     Ok(Scheme::RsaPss { hash, mask, salt })

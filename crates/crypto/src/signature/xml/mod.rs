@@ -11,8 +11,11 @@
 mod form;
 mod method;
 mod reference;
+mod sign;
 mod stamps;
 mod xades;
+
+pub use sign::{Detached, sign_detached, sign_enveloped};
 
 pub(super) use xades::time;
 
@@ -54,7 +57,11 @@ pub fn decoded(text: &str) -> Option<Vec<u8>> {
 /// Judges every signature of a document, in document order. `detached` gives what lies outside, by the address the
 /// signature has for it; nothing is ever fetched. No signature = no report.
 #[must_use]
-pub fn verify(document: &[u8], detached: &dyn Fn(&str) -> Option<External>, setting: &Setting<'_>) -> Judgement {
+pub fn verify(
+    document: &[u8],
+    detached: &dyn Fn(&str) -> Option<External>,
+    setting: &Setting<'_>,
+) -> Judgement {
     let caps = xml::Caps::default();
     let refused = |refusal: &xml::Refusal| {
         // Only what claims to be signed is worth a verdict.
@@ -96,7 +103,8 @@ fn one(
     setting: &Setting<'_>,
     caps: &xml::Caps,
 ) -> (Report, Vec<Wanted>) {
-    let read = form::read(doc, node).and_then(|form| xades::read(doc, &form).map(|properties| (form, properties)));
+    let read =
+        form::read(doc, node).and_then(|form| xades::read(doc, &form).map(|properties| (form, properties)));
     let (form, properties) = match read {
         Ok(read) => read,
         Err(what) => return (unreadable(Format::XmlDsig, malformed(what), setting), Vec::new()),
@@ -127,7 +135,8 @@ fn one(
         against(&mut findings.integrity, constraint(what));
     }
 
-    let parsed = |list: &[Vec<u8>]| list.iter().filter_map(|der| Certificate::from_der(der).ok()).collect::<Vec<_>>();
+    let parsed =
+        |list: &[Vec<u8>]| list.iter().filter_map(|der| Certificate::from_der(der).ok()).collect::<Vec<_>>();
     let in_key_info = parsed(&form.certificates);
     let mut all = in_key_info.clone();
     all.extend(parsed(&properties.certificates));
@@ -219,7 +228,9 @@ fn scope(
 ) -> Scope {
     let element = |node: NodeId| covered.contains(&Covered::Element(node));
     let document = covered.iter().any(|c| matches!(c, Covered::Document { .. }));
-    if covered.contains(&Covered::Document { whole: false }) && !covered.contains(&Covered::Document { whole: true }) {
+    if covered.contains(&Covered::Document { whole: false })
+        && !covered.contains(&Covered::Document { whole: true })
+    {
         notes.push("signatures-not-covered".into());
     }
     let content = |object: &&NodeId| {
@@ -246,7 +257,8 @@ fn scope(
                 if Some(*node) == properties || of_key {
                     continue;
                 }
-                let beside = doc.parent(*node) == doc.parent(form.node) || doc.parent(*node) == Some(doc.root());
+                let beside =
+                    doc.parent(*node) == doc.parent(form.node) || doc.parent(*node) == Some(doc.root());
                 if !beside && !doc.within(form.node, *node) && !doc.within(*node, form.node) {
                     elsewhere = true;
                 }

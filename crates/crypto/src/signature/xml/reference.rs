@@ -64,7 +64,10 @@ pub(super) fn check(
     let (covered, result) = digest(doc, form, reference, detached, caps);
     let verdict = match result {
         Ok(found) if found == reference.expected => None,
-        Ok(_) => Some(Verdict::failed(SubIndication::HashFailure, format!("digest of {} is wrong", shown(reference)))),
+        Ok(_) => Some(Verdict::failed(
+            SubIndication::HashFailure,
+            format!("digest of {} is wrong", shown(reference)),
+        )),
         Err(verdict) => Some(verdict),
     };
     (if verdict.is_some() { Covered::Nothing } else { covered }, verdict)
@@ -100,12 +103,17 @@ fn digest(
         Target::Missing => return nothing(missing(format!("{} is not in the document", shown(reference)))),
         Target::External => match detached(uri) {
             None => return nothing(missing(format!("{} was not handed in", shown(reference)))),
-            Some(External::Octets(octets)) => (Covered::External(uri.to_owned()), Data::Octets(Cow::Owned(octets))),
+            Some(External::Octets(octets)) => {
+                (Covered::External(uri.to_owned()), Data::Octets(Cow::Owned(octets)))
+            }
             Some(External::Digests(digests)) => {
                 let found = match (algorithm, reference.transforms.as_slice()) {
                     (Hash::Sha256, []) => Ok(digests.sha256.to_vec()),
                     (Hash::Sha512, []) => Ok(digests.sha512.to_vec()),
-                    _ => Err(missing(format!("{} was handed in as SHA-256 and SHA-512 only", shown(reference)))),
+                    _ => Err(missing(format!(
+                        "{} was handed in as SHA-256 and SHA-512 only",
+                        shown(reference)
+                    ))),
                 };
                 return (Covered::External(uri.to_owned()), found);
             }
@@ -113,7 +121,9 @@ fn digest(
     };
     for transform in &reference.transforms {
         data = match (transform, data) {
-            (Transform::Refused(what), _) => return nothing(constraint(format!("transform is not done here: {what}"))),
+            (Transform::Refused(what), _) => {
+                return nothing(constraint(format!("transform is not done here: {what}")));
+            }
             (Transform::Enveloped, Data::Nodes(mut nodes)) => {
                 doc.remove(&mut nodes, form.node);
                 Data::Nodes(nodes)
@@ -185,11 +195,18 @@ fn target(doc: &Document<'_>, uri: &str) -> Target {
     }
 }
 
-fn canonical(doc: &Document<'_>, data: Data<'_>, method: &Canonical, caps: &xml::Caps) -> Result<Vec<u8>, Verdict> {
+fn canonical(
+    doc: &Document<'_>,
+    data: Data<'_>,
+    method: &Canonical,
+    caps: &xml::Caps,
+) -> Result<Vec<u8>, Verdict> {
     let refused = |refusal: xml::Refusal| constraint(refusal.to_string());
     let mut out = Vec::new();
     match data {
-        Data::Nodes(nodes) => doc.canonical(&nodes, method.mode, &method.prefixes, &mut out).map_err(refused)?,
+        Data::Nodes(nodes) => {
+            doc.canonical(&nodes, method.mode, &method.prefixes, &mut out).map_err(refused)?
+        }
         Data::Octets(octets) => {
             let text = xml::text(&octets, caps).map_err(refused)?;
             let other = Document::read(&text, caps).map_err(refused)?;

@@ -35,7 +35,8 @@ pub(super) fn check(
         findings.notes.push("signature-time-stamp-not-checked".into());
         return;
     }
-    let judged = timestamp::verify_with(&stamp.token, &|hash| Some(hash.digest(&octets)), &findings.material, setting);
+    let judged =
+        timestamp::verify_with(&stamp.token, &|hash| Some(hash.digest(&octets)), &findings.material, setting);
     findings.timestamps.push(TimeStampFacts { kind: stamp.kind.to_owned(), ..judged.facts });
     wanted.extend(judged.wanted);
 }

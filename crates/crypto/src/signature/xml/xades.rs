@@ -13,7 +13,8 @@ use crate::xml::{C14nMode, DSIG, Document, NodeId};
 pub(super) const SIGNED_PROPERTIES: &str = "http://uri.etsi.org/01903#SignedProperties";
 pub(super) const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
 pub(super) const XADES141: &str = "http://uri.etsi.org/01903/v1.4.1#";
-const NAMESPACES: [&str; 3] = [XADES, "http://uri.etsi.org/01903/v1.2.2#", "http://uri.etsi.org/01903/v1.1.1#"];
+const NAMESPACES: [&str; 3] =
+    [XADES, "http://uri.etsi.org/01903/v1.2.2#", "http://uri.etsi.org/01903/v1.1.1#"];
 
 /// A time-stamp in the unsigned properties.
 pub(super) struct Stamp {
@@ -71,7 +72,12 @@ pub(super) fn read(doc: &Document<'_>, form: &Form) -> Result<Properties, String
     Ok(found)
 }
 
-fn signed_properties(doc: &Document<'_>, ns: &str, signed: NodeId, found: &mut Properties) -> Result<(), String> {
+fn signed_properties(
+    doc: &Document<'_>,
+    ns: &str,
+    signed: NodeId,
+    found: &mut Properties,
+) -> Result<(), String> {
     let signature = doc.child(signed, ns, "SignedSignatureProperties");
     for node in signature.map_or_else(Vec::new, |n| doc.elements(n)) {
         match doc.name(node) {
@@ -81,14 +87,17 @@ fn signed_properties(doc: &Document<'_>, ns: &str, signed: NodeId, found: &mut P
             "SigningCertificate" | "SigningCertificateV2" if found.certificate.is_none() => {
                 let first = doc.child(node, ns, "Cert").and_then(|cert| doc.child(cert, ns, "CertDigest"));
                 let method = first.and_then(|d| doc.child(d, DSIG, "DigestMethod"));
-                let value = first.and_then(|d| doc.child(d, DSIG, "DigestValue")).and_then(|v| octets(doc, v));
+                let value =
+                    first.and_then(|d| doc.child(d, DSIG, "DigestValue")).and_then(|v| octets(doc, v));
                 let method = method.and_then(|m| doc.attribute(m, "Algorithm"));
                 match (method, value) {
                     (Some(method), Some(value)) => found.certificate = Some((method.to_owned(), value)),
                     _ => return Err(format!("{} is malformed", doc.name(node))),
                 }
             }
-            "SigningCertificate" | "SigningCertificateV2" => return Err("several signing certificates".into()),
+            "SigningCertificate" | "SigningCertificateV2" => {
+                return Err("several signing certificates".into());
+            }
             "SignaturePolicyIdentifier" if doc.child(node, ns, "SignaturePolicyImplied").is_none() => {
                 found.notes.push("signature-policy-not-checked".into());
             }
@@ -112,7 +121,12 @@ fn signed_properties(doc: &Document<'_>, ns: &str, signed: NodeId, found: &mut P
     Ok(())
 }
 
-fn unsigned_properties(doc: &Document<'_>, ns: &str, unsigned: NodeId, found: &mut Properties) -> Result<(), String> {
+fn unsigned_properties(
+    doc: &Document<'_>,
+    ns: &str,
+    unsigned: NodeId,
+    found: &mut Properties,
+) -> Result<(), String> {
     let signature = doc.child(unsigned, ns, "UnsignedSignatureProperties");
     for node in signature.map_or_else(Vec::new, |n| doc.elements(n)) {
         let kind = match (doc.name(node), doc.namespace(node)) {

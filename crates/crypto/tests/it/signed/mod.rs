@@ -4,7 +4,9 @@
 //! Foreign programs: xmlsec1, libxmlsec and pyHanko by their Python wheels, pdfsig. A missing one is reported as
 //! `SKIPPED`; with `POSTSTELLE_REQUIRE_ORACLES=1` it is a failure.
 
+mod jws;
 mod known;
+mod make;
 mod pdf;
 mod wrapping;
 mod xml;
@@ -110,12 +112,16 @@ pub fn standards() -> Option<PathBuf> {
 /// Python with the wheels of scripts/requirements.txt.
 pub fn python(module: &str) -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/venv/bin/python");
-    let good = Command::new(&python).args(["-c", &format!("import {module}")]).output().is_ok_and(|o| o.status.success());
+    let good = Command::new(&python)
+        .args(["-c", &format!("import {module}")])
+        .output()
+        .is_ok_and(|o| o.status.success());
     there(good, &format!("the Python module {module}")).then_some(python)
 }
 
 pub fn program(name: &str) -> Option<&str> {
-    let good = Command::new(name).arg("--version").output().is_ok() || Command::new(name).arg("-v").output().is_ok();
+    let good =
+        Command::new(name).arg("--version").output().is_ok() || Command::new(name).arg("-v").output().is_ok();
     there(good, name).then_some(name)
 }
 

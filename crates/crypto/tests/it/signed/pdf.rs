@@ -15,10 +15,10 @@ pub fn document() -> Vec<u8> {
         "<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] /DA (/F1 10 Tf) /DR << /Font << /F1 5 0 R >> >> >> >>",
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> /Annots [6 0 R] >>",
-        "<< /Length 48 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 10 Euro) Tj ET\nendstream",
+        "<< /Length 51 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 10 Euro) Tj ET\nendstream",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Schwerin) /Rect [10 10 100 30] /P 3 0 R >>",
-        "<< /Length 50 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie zahlen 1000 Euro.) Tj ET\nendstream",
+        "<< /Length 52 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie zahlen 1000 Euro.) Tj ET\nendstream",
     ])
 }
 
@@ -43,7 +43,8 @@ fn build(objects: &[&str]) -> Vec<u8> {
 fn update(file: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
     let mut out = file.to_vec();
     let text = String::from_utf8_lossy(file);
-    let previous: usize = text.rsplit("startxref").next().unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let previous: usize =
+        text.rsplit("startxref").next().unwrap().split_whitespace().next().unwrap().parse().unwrap();
     if !out.ends_with(b"\n") {
         out.push(b'\n');
     }
@@ -145,8 +146,15 @@ fn a_second_signature_leaves_the_first_good() {
     // A certified document that permits nothing is another matter.
     let certified = bed.sign(&document(), "Eins", "B", &["docmdp=1"]);
     assert_eq!(short(&bed.judge(&certified)), ["TOTAL-PASSED"]);
-    let form = update(&certified, &[(8, "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Neu) /Rect [0 0 1 1] /P 3 0 R >>")]);
-    assert_eq!(bed.judge(&form).reports[0].verdict.indication, Indication::TotalPassed, "unreachable objects change nothing");
+    let form = update(
+        &certified,
+        &[(8, "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Neu) /Rect [0 0 1 1] /P 3 0 R >>")],
+    );
+    assert_eq!(
+        bed.judge(&form).reports[0].verdict.indication,
+        Indication::TotalPassed,
+        "unreachable objects change nothing"
+    );
 }
 
 #[test]
@@ -161,12 +169,15 @@ fn changed_octets_break_the_signature() {
 fn isa_incremental_saving_replaces_the_content() {
     let Some(bed) = Bed::new() else { return };
     let signed = bed.sign(&document(), "Eins", "B", &[]);
-    let forged = "<< /Length 48 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 90 Euro) Tj ET\nendstream";
+    let forged = "<< /Length 51 >>\nstream\nBT /F1 18 Tf 20 100 Td (Sie erhalten 90 Euro) Tj ET\nendstream";
     bed.refused(&update(&signed, &[(4, forged)]), "page-content-changed");
     let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 7 0 R /Resources << /Font << /F1 5 0 R >> >> /Annots [6 0 R] >>";
     bed.refused(&update(&signed, &[(3, page)]), "page-content-changed");
     let pages = "<< /Type /Pages /Kids [3 0 R 3 0 R] /Count 2 >>";
-    assert_ne!(bed.judge(&update(&signed, &[(2, pages)])).reports[0].verdict.indication, Indication::TotalPassed);
+    assert_ne!(
+        bed.judge(&update(&signed, &[(2, pages)])).reports[0].verdict.indication,
+        Indication::TotalPassed
+    );
 }
 
 #[test]
@@ -176,7 +187,9 @@ fn isa_appended_octets_without_a_cross_reference() {
     file.extend_from_slice(b"\n4 0 obj\n<< /Length 4 >>\nstream\nBoes\nendstream\nendobj\n");
     bed.refused(&file, "octets-appended");
     let mut file = bed.sign(&document(), "Eins", "B", &[]);
-    file.extend_from_slice(b"\n4 0 obj\n<< /Length 0 >>\nstream\n\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n");
+    file.extend_from_slice(
+        b"\n4 0 obj\n<< /Length 0 >>\nstream\n\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n",
+    );
     bed.refused(&file, "octets-appended");
 }
 
@@ -185,7 +198,8 @@ fn shadow_hide_an_overlay_is_taken_away() {
     let Some(bed) = Bed::new() else { return };
     // Prepared: an annotation covers the text; after signing it is removed.
     let covered = replace(&document(), "/Annots [6 0 R]", "/Annots [8 0 R]");
-    let covered = update(&covered, &[(8, "<< /Type /Annot /Subtype /Square /Rect [0 0 300 200] /P 3 0 R >>")]);
+    let covered =
+        update(&covered, &[(8, "<< /Type /Annot /Subtype /Square /Rect [0 0 300 200] /P 3 0 R >>")]);
     let signed = bed.sign(&covered, "Eins", "B", &[]);
     assert_eq!(short(&bed.judge(&signed)), ["TOTAL-PASSED"]);
     let empty = "<< /Type /Annot /Subtype /Square /Rect [0 0 0 0] /P 3 0 R >>";
@@ -198,12 +212,14 @@ fn shadow_replace_a_field_gets_another_face() {
     let signed = bed.sign(&document(), "Eins", "B", &[]);
     let face = "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Schwerin) /Rect [10 10 100 30] /P 3 0 R /AP << /N 7 0 R >> >>";
     bed.refused(&update(&signed, &[(6, face)]), "field-appearance-changed");
-    let moved = "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Schwerin) /Rect [10 10 300 200] /P 3 0 R >>";
+    let moved =
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Schwerin) /Rect [10 10 300 200] /P 3 0 R >>";
     bed.refused(&update(&signed, &[(6, moved)]), "field-changed");
     let font = "<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>";
     bed.refused(&update(&signed, &[(5, font)]), "page-content-changed");
     // Filling the form is what forms are for.
-    let filled = "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Parchim) /Rect [10 10 100 30] /P 3 0 R >>";
+    let filled =
+        "<< /Type /Annot /Subtype /Widget /FT /Tx /T (Ort) /V (Parchim) /Rect [10 10 100 30] /P 3 0 R >>";
     let report = &bed.judge(&update(&signed, &[(6, filled)])).reports[0];
     assert_eq!(report.verdict.indication, Indication::TotalPassed, "{report:?}");
     assert!(report.notes.contains(&"later-form-filled".to_owned()));
@@ -214,12 +230,18 @@ fn shadow_hide_and_replace_another_catalogue() {
     let Some(bed) = Bed::new() else { return };
     let signed = bed.sign(&document(), "Eins", "B", &[]);
     let old = format!("/Root {} 0 R", root(&signed));
-    let mut forged = update(&signed, &[(60, "<< /Type /Catalog /Pages 61 0 R >>"), (61, "<< /Type /Pages /Kids [] /Count 0 >>")]);
+    let mut forged = update(
+        &signed,
+        &[(60, "<< /Type /Catalog /Pages 61 0 R >>"), (61, "<< /Type /Pages /Kids [] /Count 0 >>")],
+    );
     let at = forged.windows(old.len()).rposition(|w| w == old.as_bytes()).unwrap();
     let new = format!("{:width$}", "/Root 60 0 R", width = old.len());
     forged.splice(at..at + old.len(), new.bytes());
     let judgement = bed.judge(&forged);
-    assert!(judgement.reports.iter().all(|r| r.verdict.indication != Indication::TotalPassed), "{judgement:?}");
+    assert!(
+        judgement.reports.iter().all(|r| r.verdict.indication != Indication::TotalPassed),
+        "{judgement:?}"
+    );
 }
 
 #[test]
@@ -254,8 +276,15 @@ fn usf_ranges_and_values_that_are_missing_or_odd() {
     let contents = replace(&signed, "/Contents <", "/Contenta <");
     assert_ne!(bed.one(&contents).verdict.indication, Indication::TotalPassed);
     let value = std::str::from_utf8(&signed[gap..second]).unwrap();
-    for (empty, name) in [(format!("<{}>", "0".repeat(value.len() - 2)), "zeros"), (format!("<>{}", " ".repeat(value.len() - 2)), "nothing")] {
-        assert_ne!(bed.one(&replace(&signed, value, &empty)).verdict.indication, Indication::TotalPassed, "{name}");
+    for (empty, name) in [
+        (format!("<{}>", "0".repeat(value.len() - 2)), "zeros"),
+        (format!("<>{}", " ".repeat(value.len() - 2)), "nothing"),
+    ] {
+        assert_ne!(
+            bed.one(&replace(&signed, value, &empty)).verdict.indication,
+            Indication::TotalPassed,
+            "{name}"
+        );
     }
 }
 
@@ -266,8 +295,10 @@ fn swa_the_gap_is_moved_to_hold_more_than_the_value() {
     let text = String::from_utf8_lossy(&signed).into_owned();
     let range = &text[text.find("/ByteRange").unwrap()..];
     let range = range[..=range.find(']').unwrap()].to_owned();
-    let numbers: Vec<usize> =
-        range[range.find('[').unwrap() + 1..range.len() - 1].split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let numbers: Vec<usize> = range[range.find('[').unwrap() + 1..range.len() - 1]
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     // The second signed part moves back; forged objects take its place in the gap.
     let forged = b"\n4 0 obj\n<< /Length 4 >>\nstream\nBoes\nendstream\nendobj\n";
     let file = signed.iter().copied();
@@ -278,7 +309,10 @@ fn swa_the_gap_is_moved_to_hold_more_than_the_value() {
     let out = replace(&out, &range, &format!("{moved:width$}", width = range.len()));
     let judgement = bed.judge(&out);
     assert!(!judgement.reports.is_empty());
-    assert!(judgement.reports.iter().all(|r| r.verdict.indication != Indication::TotalPassed), "{judgement:?}");
+    assert!(
+        judgement.reports.iter().all(|r| r.verdict.indication != Indication::TotalPassed),
+        "{judgement:?}"
+    );
 }
 
 #[test]

@@ -62,7 +62,8 @@ fn check(signed: &[u8], pki: &Pki, uri: &str, what: &str) {
 #[test]
 fn what_libxmlsec_signs_is_judged_good() {
     let Some(python) = python("xmlsec") else { return };
-    let kinds = [(&rcgen::PKCS_RSA_SHA256, vec![RSA_SHA256, RSA_PSS]), (&rcgen::PKCS_ECDSA_P256_SHA256, vec![ECDSA])];
+    let kinds =
+        [(&rcgen::PKCS_RSA_SHA256, vec![RSA_SHA256, RSA_PSS]), (&rcgen::PKCS_ECDSA_P256_SHA256, vec![ECDSA])];
     for (key, methods) in kinds {
         let pki = Pki::new(key);
         for (c14n, name) in C14N {
@@ -135,8 +136,8 @@ fn what_is_not_a_signature_of_somebody_never_passes() {
     assert_ne!(xpath, good);
     assert_ne!(judge(&xpath).reports[0].verdict.indication, Indication::TotalPassed);
 
-    let keyless = good.split("<ds:KeyInfo>").next().unwrap().to_owned()
-        + good.split("</ds:KeyInfo>").nth(1).unwrap();
+    let keyless =
+        good.split("<ds:KeyInfo>").next().unwrap().to_owned() + good.split("</ds:KeyInfo>").nth(1).unwrap();
     assert_eq!(short(&judge(&keyless)), ["INDETERMINATE/NO_SIGNING_CERTIFICATE_FOUND"]);
 
     let stranger = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);

@@ -284,12 +284,28 @@ fn cades(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Set
         }
         Ok(covered) => {
             let mut judgement = cms::verify(octets, Detached::Content(&covered.octets), setting);
+            // Some programs sign the one file of the manifest instead of the manifest. That covers this file all the same.
+            if let ([name], true) = (covered.names.as_slice(), broken(&judgement))
+                && let Some(file) = files.octets(name)
+            {
+                let other = cms::verify(octets, Detached::Content(&file), setting);
+                if !broken(&other) {
+                    judgement = other;
+                    for report in &mut judgement.reports {
+                        report.notes.push("asic-manifest-not-signed".into());
+                    }
+                }
+            }
             for report in &mut judgement.reports {
                 take_over(report, &covered);
             }
             judgement
         }
     }
+}
+
+fn broken(judgement: &Judgement) -> bool {
+    judgement.reports.iter().all(|r| r.verdict.indication == Indication::TotalFailed)
 }
 
 fn stamp(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
@@ -318,14 +334,14 @@ fn take_over(report: &mut Report, covered: &Covered) {
     }
 }
 
-/// A worse verdict replaces a better one.
+/// What is wrong with the container comes before what is not known of the chain.
 fn lower_to(report: &mut Report, verdict: Verdict) {
     let rank = |i: Indication| match i {
         Indication::TotalPassed => 0,
         Indication::Indeterminate => 1,
         Indication::TotalFailed => 2,
     };
-    if rank(verdict.indication) > rank(report.verdict.indication) || report.verdict.is_passed() {
+    if rank(verdict.indication) >= rank(report.verdict.indication) {
         report.verdict = verdict;
     }
 }

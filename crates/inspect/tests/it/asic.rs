@@ -73,18 +73,18 @@ fn containers_of_the_test_bed() {
     }
 }
 
+/// Its signature is over the file the manifest names, not over the manifest: noted, and true of that file only.
 #[test]
-fn a_package_with_signatures_of_its_own() {
+fn a_package_whose_manifest_is_not_signed() {
     let Some(samples) = samples() else { return };
     let asic = judge(&std::fs::read(samples.join("ASIC_AIP_LXAIP_OK_SIG_OK.asice")).unwrap()).unwrap();
     assert_eq!(asic.kind, Kind::Extended);
     let [report] = asic.judgement.reports.as_slice() else { panic!("{asic:?}") };
-    let Scope::Some { what } = &report.scope else { panic!("{report:?}") };
-    assert_eq!(what.len(), asic.covered.len());
-    assert!(
-        asic.uncovered.contains(&"PDF_DATA.pdf".to_owned())
-            || asic.covered.contains(&"PDF_DATA.pdf".to_owned())
-    );
+    assert_eq!(report.verdict.sub, Some(SubIndication::NoCertificateChainFound), "{report:?}");
+    assert_eq!(report.scope, Scope::Some { what: vec!["dummy-data.txt".into()] });
+    assert!(report.notes.contains(&"asic-manifest-not-signed".to_owned()));
+    assert_eq!(asic.covered, ["dummy-data.txt"]);
+    assert_eq!(asic.uncovered.len(), 6, "{:?}", asic.uncovered);
 }
 
 /// A container with the files of another, changed.

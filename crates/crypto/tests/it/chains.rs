@@ -60,11 +60,27 @@ fn constraints_of_issuers_hold() {
     issue_under(&pki, "issuer", "leaf", "signer", "-set_serial 14 -days 100");
     issue_under(&pki, "leaf", "forged", "signer", "-set_serial 15 -days 100");
     issue_under(&pki, "issuer", "old", "signer", "-set_serial 16 -days 100 -sha1");
-    let trust = offline(&pki, &["issuer", "constrained", "deeper", "leaf"]);
+    issue_under(&pki, "root", "excluding", "excluding", "-set_serial 17 -days 300");
+    issue_under(&pki, "excluding", "excluded", "signer", "-set_serial 18 -days 100");
+    issue_under(&pki, "root", "explicit", "explicit", "-set_serial 19 -days 300");
+    issue_under(&pki, "explicit", "policy", "with_policy", "-set_serial 20 -days 100");
+    issue_under(&pki, "explicit", "other", "other_policy", "-set_serial 21 -days 100");
+    issue_under(&pki, "explicit", "none", "qualified", "-set_serial 22 -days 100");
+    let all = ["issuer", "constrained", "deeper", "leaf", "excluding", "explicit"];
+    let trust = offline(&pki, &all);
     let known = nothing(&pki);
     let setting = setting(&trust, &known, pki.now());
     assert!(judge(&pki, "leaf", &setting).is_passed());
-    for (name, word) in [("outside", "outside what"), ("deep", "too long"), ("forged", "not an issuer")] {
+    let verdict = judge(&pki, "policy", &setting);
+    assert!(verdict.is_passed(), "{verdict:?}");
+    for (name, word) in [
+        ("outside", "outside what"),
+        ("deep", "too long"),
+        ("forged", "not an issuer"),
+        ("excluded", "excluded by"),
+        ("other", "policy is required"),
+        ("none", "policy is required"),
+    ] {
         let verdict = judge(&pki, name, &setting);
         assert_eq!(verdict.indication, Indication::Indeterminate);
         assert_eq!(verdict.sub, Some(SubIndication::ChainConstraintsFailure), "{name}: {verdict:?}");
@@ -105,6 +121,12 @@ fn the_chain_model_asks_when_the_certificate_was_issued() {
     trust.anchors[0].chain_model = true;
     let chain = judge(&pki, "signer", &setting(&trust, &known, later));
     assert!(chain.is_passed(), "{chain:?}");
+    // A certificate may demand it without the anchor.
+    trust.anchors[0].chain_model = false;
+    issue_under(&pki, "brief", "chained", "chained", "-set_serial 23 -days 100");
+    let chain = judge(&pki, "chained", &setting(&trust, &known, later));
+    assert!(chain.is_passed(), "{chain:?}");
+    trust.anchors[0].chain_model = true;
     // The signer itself must still be valid.
     let chain = judge(&pki, "signer", &setting(&trust, &known, later + 200 * 86_400));
     assert_eq!(chain.sub, Some(SubIndication::OutOfBoundsNoPoe), "{chain:?}");
@@ -145,4 +167,26 @@ fn the_signer_names_its_certificate() {
     assert_eq!(report.signer, None);
     let report = verify(&made, Detached::Content(b"anderes"), &setting).reports.remove(0);
     assert_eq!(report.verdict.sub, Some(SubIndication::HashFailure), "even without the key");
+}
+
+#[test]
+fn only_a_trusted_list_makes_a_signature_qualified() {
+    let Some(pki) = Pki::new() else { return };
+    issue_under(&pki, "issuer", "qualified", "qualified", "-set_serial 40 -days 100");
+    let made = sign(ToSign::Detached(CONTENT), &identity(&pki, "qualified"), Options::default()).unwrap();
+    let known = nothing(&pki);
+    let mut trust = offline(&pki, &["issuer"]);
+    let report = |trust: &Trust| {
+        verify(&made, Detached::Content(CONTENT), &setting(trust, &known, pki.now())).reports.remove(0)
+    };
+    let by_operator = report(&trust);
+    assert!(by_operator.verdict.is_passed(), "{:?}", by_operator.verdict);
+    assert_eq!(by_operator.quality, "ADES");
+    let signer = by_operator.signer.unwrap();
+    assert_eq!(signer.statements, ["QcCompliance", "QcSSCD", "QcType:esign"]);
+    assert_eq!((signer.name.as_str(), signer.organisation.as_str()), ("qualified", "Test"));
+    assert_eq!(signer.key, "EC P-256");
+    trust.anchors[0].service = "http://uri.etsi.org/TrstSvc/Svctype/CA/QC".to_owned();
+    assert_eq!(report(&trust).quality, "QES");
+    assert!(by_operator.notes.contains(&"revocation-unknown".to_owned()));
 }

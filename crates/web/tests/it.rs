@@ -26,6 +26,8 @@ mod deputies;
 mod desk;
 #[path = "it/downloads.rs"]
 mod downloads;
+#[path = "it/inspection.rs"]
+mod inspection;
 #[path = "it/intake.rs"]
 mod intake;
 #[path = "it/live.rs"]

@@ -146,6 +146,29 @@ impl Hub {
             .min())
     }
 
+    /// Draws a stored version of a sheet once more from the message and the findings it was drawn from: nobody outside is
+    /// asked. Under the same program and trust it is the very same text.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such version.
+    pub async fn retrace(&self, tenant: TenantId, id: MessageId, version: i64) -> Result<String, StoreError> {
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let missing = || StoreError::NotFound(format!("sheet {version} of message {id}"));
+        let known = messages::inspection(&mut tx, tenant, id).await?.ok_or_else(missing)?;
+        inspection::sheet(&mut tx, tenant, id, Some(version)).await?.ok_or_else(missing)?;
+        let before = inspection::sheet(&mut tx, tenant, id, Some(version - 1)).await?;
+        let parts = messages::parts(&mut tx, tenant, id, 0, 100_000).await?;
+        tx.rollback().await?;
+        let before: Option<Sheet> =
+            before.filter(|_| version > 1).and_then(|s| serde_json::from_str(&s.sheet).ok());
+        let (message, content) = self.whole_content(tenant, id).await?;
+        let about = About { sender: (&known.sender_name, &known.sender_address), parts: &parts };
+        let mut findings = self.findings(tenant, id).await?;
+        let looked =
+            self.inspect(&message, &content, &about, (version, 1), before.as_ref(), &mut findings).await?;
+        looked.inspected.sheet.to_json().map_err(|e| StoreError::Config(e.to_string()))
+    }
+
     /// Something held was let go: the desk sees the message again; when nothing is held any more, targets that had to do
     /// without get the rest, and what waited to be sent goes on.
     pub(super) async fn complete(

@@ -21,6 +21,8 @@ use poststelle_hub::inspecting::NoKeys;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_inspect::Station;
+use poststelle_inspect::scan::{Answer as ScanAnswer, Octets as ScanOctets, ScanError, Scanner};
+use poststelle_inspect::sheet::Note;
 use poststelle_model::message::Transport;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
@@ -356,7 +358,10 @@ async fn node_with(
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
         channels,
-        station: Arc::new(Station::plain(&std::env::temp_dir())),
+        station: Arc::new(Station {
+            scanner: Some(SCANNER.clone()),
+            ..Station::plain(&std::env::temp_dir())
+        }),
         mailbox_keys: Arc::new(NoKeys),
         notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
         letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
@@ -451,4 +456,37 @@ pub fn hostile_mail() -> Vec<u8> {
     ]
     .concat()
     .into_bytes()
+}
+
+/// A scanner of this process: knows the word [`EVIL`], and can be silent for contents that hold [`HARD`].
+pub struct Scans;
+
+/// What it finds.
+pub const EVIL: &str = "boese-boese";
+/// What it gives no answer about, while [`SILENT`].
+pub const HARD: &str = "schwer-zu-sagen";
+/// Is it silent?
+pub static SILENT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+static SCANNER: std::sync::LazyLock<Arc<Scans>> = std::sync::LazyLock::new(|| Arc::new(Scans));
+
+#[async_trait::async_trait]
+impl Scanner for Scans {
+    async fn version(&self) -> Result<String, ScanError> {
+        Ok("Probescanner 1".to_owned())
+    }
+
+    async fn scan(&self, mut octets: ScanOctets<'_>) -> ScanAnswer {
+        let mut all = Vec::new();
+        while let Some(Ok(piece)) = octets.next().await {
+            all.extend_from_slice(&piece);
+        }
+        let text = String::from_utf8_lossy(&all);
+        if text.contains(EVIL) {
+            ScanAnswer::Infected { signature: "Probe.Boese".to_owned() }
+        } else if text.contains(HARD) && SILENT.load(std::sync::atomic::Ordering::SeqCst) {
+            ScanAnswer::Indeterminate { reason: Note::new("scanner-unreachable") }
+        } else {
+            ScanAnswer::Clean
+        }
+    }
 }

@@ -86,6 +86,16 @@ labels! {
         /// `finish`, `read`, `delete`, `list`.
         operation
     }
+    /// What an inspection found.
+    DangerLabel {
+        /// `clean`, `suspicious`, `infected`, `indeterminate`, `not_scanned`.
+        danger
+    }
+    /// Why a part is held back.
+    CauseLabel {
+        /// `infected`, `indeterminate`.
+        cause
+    }
     /// One kind of request.
     RequestLabel {
         /// Method; `other` for unusual ones.
@@ -139,6 +149,15 @@ numbers! {
     /// Messages processed.
     processed: Counter = Counter::default(),
         counter "poststelle_messages_processed_total" "Geprüfte und verteilte Nachrichten";
+    /// Inspections, repeated ones included.
+    inspected: Family<DangerLabel, Counter> = Family::default(),
+        counter "poststelle_inspections_total" "Prüfungen von Nachrichten, erneute mitgezählt, je Ergebnis";
+    /// How long an inspection takes.
+    inspecting: Histogram = short(),
+        histogram "poststelle_inspection_seconds" "Dauer der Prüfung aller Bestandteile einer Nachricht";
+    /// Parts held back.
+    held: Family<CauseLabel, Counter> = Family::default(),
+        counter "poststelle_parts_held_total" "In Quarantäne genommene Bestandteile, je Grund";
     /// From acceptance until the deliveries are planned.
     processing: Histogram = Histogram::new(LONG),
         histogram "poststelle_message_processing_seconds" "Von der Annahme einer Nachricht, bis ihre Verteilung feststeht";
@@ -176,9 +195,23 @@ impl Metrics {
         self.attempts.get_or_create(&OutcomeLabel { channel: channel.into(), outcome: outcome.into() }).inc();
     }
 
+    /// Counts one inspection and what it held back.
+    pub(crate) fn inspection(
+        &self,
+        danger: &'static str,
+        held: impl Iterator<Item = &'static str>,
+        took: Duration,
+    ) {
+        self.inspected.get_or_create(&DangerLabel { danger: danger.into() }).inc();
+        self.inspecting.observe(took.as_secs_f64());
+        for cause in held {
+            self.held.get_or_create(&CauseLabel { cause: cause.into() }).inc();
+        }
+    }
+
     /// Jobs of `kind` in work on this node.
     pub(crate) fn working(&self, kind: &str) -> Gauge {
-        let known = ["process", "deliver", "notice"];
+        let known = ["process", "deliver", "notice", "check"];
         let kind = known.into_iter().find(|k| *k == kind).unwrap_or("other");
         self.working.get_or_create_owned(&KindLabel { kind: kind.into() })
     }

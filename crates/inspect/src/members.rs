@@ -15,6 +15,9 @@ use crate::station::{SourceError, Walk};
 use crate::unpack::{self, Budget, Container, Kind, Member, Outcome};
 use crate::{codes, conclusion, notes};
 
+/// Octets of containers in a container that may wait in memory to be opened.
+const WAITING: u64 = 16 * 1024 * 1024;
+
 /// A member on its way from the reader to the checks.
 struct Found {
     member: Member,
@@ -60,9 +63,15 @@ impl Walk<'_> {
         });
         // Members are taken out of the reader's hands one by one; nested containers wait until it is through, so that
         // one budget serves all.
-        let mut taken = Vec::new();
+        let (mut taken, mut waiting) = (Vec::new(), 0);
         while let Some(Found { member, content }) = found.recv().await {
-            taken.push(self.member(line, member, content).await?);
+            let (mut inner, scan, mut nested) = self.member(line, member, content).await?;
+            waiting += nested.as_ref().filter(|s| !s.is_on_disk()).map_or(0, Spool::len);
+            if waiting > WAITING && nested.take().is_some() {
+                let note = Note::new(codes::CAP_MEMORY).with("cap", WAITING);
+                inner.checks.push(self.check(CheckKind::Unpack, note));
+            }
+            taken.push((inner, scan, nested));
         }
         let (budget, outcome) = reading.await.unwrap_or_else(|_| {
             let outcome = Outcome { notes: vec![Note::new(codes::UNPACK_CRASHED)], members: 0 };

@@ -176,7 +176,6 @@ impl Station {
             || (clock.now(), self.by.clone(), self.scanner.is_some()),
             |f| (f.at, f.version.clone(), f.body.contains("true")),
         );
-        #[expect(clippy::disallowed_methods, reason = "a cap on work, not a time that is told")]
         let began = Instant::now();
         let walk = Walk {
             station: self,

@@ -14,6 +14,7 @@ mod sheets;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -192,8 +193,14 @@ impl Hub {
             before,
         };
         let source = Stored { hub: self, message, content, version, attempt, won: Mutex::default() };
+        let began = Instant::now();
         let inspected = self.station.inspect(&subject, &source, self.clock.as_ref(), findings).await;
         let inspected = inspected.map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        self.metrics.inspection(
+            inspected.sheet.conclusion.danger.as_str(),
+            inspected.holds.iter().map(|h| h.1.as_str()),
+            began.elapsed(),
+        );
         let derived = source.won.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Looked { inspected, derived })
     }

@@ -177,7 +177,7 @@ fn kind(files: &Files) -> Option<Kind> {
         EXTENDED => Some(Kind::Extended),
         // Java archives are signed in META-INF too, but never with these names.
         _ if files.members.keys().any(|n| n.contains("ASiCManifest")) => Some(Kind::Extended),
-        "" if files.members.keys().any(|n| signed(n))
+        "" if files.members.keys().any(signed)
             && !files.members.keys().any(|n| n == "META-INF/MANIFEST.MF") =>
         {
             Some(if files.data().count() == 1 { Kind::Simple } else { Kind::Extended })

@@ -5,9 +5,9 @@
 //! `ASiCManifest` are checked; two files of one name, and files beyond the caps, are never passed over. Does not:
 //! verify evidence records (they are named), unpack the files for others.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::io::{Cursor, Read as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _};
+use std::time::Duration;
 
 use poststelle_crypto::signature::algorithm::Hash;
 use poststelle_crypto::signature::cms::{self, Detached};
@@ -20,7 +20,9 @@ use poststelle_crypto::signature::{
 use poststelle_crypto::xml::{Caps as XmlCaps, DSIG, Document, text};
 
 use crate::caps::Caps;
+use crate::octets::Spool;
 use crate::sheet::Note;
+use crate::unpack::{self, Budget, Container};
 
 /// Namespace of the manifests.
 const ASIC: &str = "http://uri.etsi.org/02918/v1.2.1#";
@@ -53,33 +55,38 @@ pub struct Asic {
     pub notes: Vec<Note>,
 }
 
-/// A capped look into the ZIP file.
-struct Files<'f> {
-    archive: RefCell<zip::ZipArchive<Cursor<&'f [u8]>>>,
-    names: Vec<String>,
-    left: Cell<u64>,
-    each: u64,
-    ratio: u64,
+/// The members of the container by their names; `None` = not readable, or beyond the caps.
+struct Files {
+    members: BTreeMap<String, Option<Vec<u8>>>,
+    /// Names that occur twice.
+    doubled: bool,
 }
 
-impl Files<'_> {
+impl Files {
+    fn read(file: &[u8], caps: &Caps) -> io::Result<Self> {
+        let spool = Spool::of(&std::env::temp_dir(), file)?;
+        let container = Container { spool: &spool, kind: unpack::Kind::Zip, name: "ASiC", depth: 1 };
+        // All of them are held at once.
+        let caps = Caps { unpacked_bytes: caps.unpacked_bytes.min(2 * caps.whole_bytes), ..caps.clone() };
+        let mut files = Self { members: BTreeMap::new(), doubled: false };
+        // No clock here: every octet is counted, and the caller bounds the whole check in time.
+        let mut budget = Budget::new(&caps, || Duration::ZERO);
+        unpack::unpack(container, &caps, &mut budget, &mut |member, content| {
+            let mut octets = Vec::new();
+            let whole = content.read_to_end(&mut octets).is_ok() && content.failure().is_none();
+            files.doubled |= files.members.insert(member.raw.clone(), whole.then_some(octets)).is_some();
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
     /// The octets of a file; `None` = not there, or beyond the caps.
-    fn octets(&self, name: &str) -> Option<Vec<u8>> {
-        let mut archive = self.archive.borrow_mut();
-        let file = archive.by_name(name).ok()?;
-        let most = self
-            .each
-            .min(self.left.get())
-            .min(file.compressed_size().saturating_mul(self.ratio).max(1024 * 1024));
-        let mut octets = Vec::new();
-        file.take(most + 1).read_to_end(&mut octets).ok()?;
-        let length = octets.len() as u64;
-        self.left.set(self.left.get().saturating_sub(length));
-        (length <= most).then_some(octets)
+    fn octets(&self, name: &str) -> Option<&[u8]> {
+        self.members.get(name)?.as_deref()
     }
 
     fn data(&self) -> impl Iterator<Item = &String> {
-        self.names.iter().filter(|n| !n.starts_with("META-INF/") && *n != "mimetype" && !n.ends_with('/'))
+        self.members.keys().filter(|n| !n.starts_with("META-INF/") && *n != "mimetype" && !n.ends_with('/'))
     }
 }
 
@@ -89,56 +96,47 @@ pub fn verify(file: &[u8], caps: &Caps, setting: &Setting<'_>) -> Option<Asic> {
     if !file.starts_with(b"PK\x03\x04") || file.len() as u64 > caps.whole_bytes {
         return None;
     }
-    let entries = entries(file)?;
-    if u64::from(entries) > caps.members {
-        return None;
-    }
-    let archive = zip::ZipArchive::new(Cursor::new(file)).ok()?;
-    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
-    let files = Files {
-        archive: RefCell::new(archive),
-        left: Cell::new(caps.unpacked_bytes.min(8 * caps.whole_bytes)),
-        each: caps.whole_bytes,
-        ratio: caps.ratio,
-        names,
-    };
-    let kind = kind(&files)?;
     let mut asic = Asic {
-        kind,
+        kind: Kind::Extended,
         judgement: Judgement::default(),
         covered: Vec::new(),
         uncovered: Vec::new(),
         notes: Vec::new(),
     };
-    if files.names.len() != usize::from(entries) {
+    let Ok(files) = Files::read(file, caps) else {
+        asic.notes.push(Note::new("asic-unreadable-file"));
+        return Some(asic);
+    };
+    asic.kind = kind(&files)?;
+    if files.doubled {
         // A reader may take the other one of two files with one name: nothing here can be trusted.
         asic.notes.push(Note::new("asic-duplicate-names"));
     }
-    let mut inside: Vec<&String> = files.names.iter().filter(|n| n.starts_with("META-INF/")).collect();
-    inside.sort();
     let mut covered: BTreeSet<String> = BTreeSet::new();
-    for name in inside.into_iter().take(SIGNATURES) {
+    for name in files.members.keys().filter(|n| n.starts_with("META-INF/")).take(SIGNATURES) {
         let lower = name.to_ascii_lowercase();
         if lower.contains("evidencerecord") && (lower.ends_with(".ers") || lower.ends_with(".xml")) {
             asic.notes.push(Note::new("asic-evidence-record").with("name", name));
             continue;
         }
-        let judged = if lower.contains("signature") && lower.ends_with(".xml") {
-            files.octets(name).map(|octets| xades(&files, &octets, setting))
+        let judge = if lower.contains("signature") && lower.ends_with(".xml") {
+            xades
         } else if lower.contains("signature") && lower.ends_with(".p7s") {
-            files.octets(name).map(|octets| cades(&files, kind, name, &octets, setting))
+            cades
         } else if lower.contains("timestamp") && lower.ends_with(".tst") {
-            files.octets(name).map(|octets| stamp(&files, kind, name, &octets, setting))
+            stamp
         } else {
             continue;
         };
-        let Some(mut judged) = judged else {
+        let Some(octets) = files.octets(name) else {
             asic.notes.push(Note::new("asic-unreadable-file").with("name", name));
             continue;
         };
+        let mut judged = judge(&files, asic.kind, name, octets, setting);
         for report in &mut judged.reports {
-            if !asic.notes.is_empty() && asic.notes.iter().any(|n| n.code == "asic-duplicate-names") {
-                lower_to(report, Verdict::failed(SubIndication::FormatFailure, "two files of one name"));
+            if files.doubled {
+                let verdict = Verdict::failed(SubIndication::FormatFailure, "two files of one name");
+                lower_to(report, verdict);
             }
             if report.verdict.indication != Indication::TotalFailed
                 && let Scope::Some { what } = &report.scope
@@ -155,8 +153,6 @@ pub fn verify(file: &[u8], caps: &Caps, setting: &Setting<'_>) -> Option<Asic> {
         let list = if covered.contains(name) { &mut asic.covered } else { &mut asic.uncovered };
         list.push(name.clone());
     }
-    asic.covered.sort();
-    asic.uncovered.sort();
     if asic.judgement.reports.is_empty() {
         asic.notes.push(Note::new("asic-no-signature"));
     } else if !asic.uncovered.is_empty() {
@@ -165,21 +161,10 @@ pub fn verify(file: &[u8], caps: &Caps, setting: &Setting<'_>) -> Option<Asic> {
     Some(asic)
 }
 
-/// Entries by the end of the central directory: the reader of the archive keeps one of two with the same name.
-fn entries(file: &[u8]) -> Option<u16> {
-    let tail = file.get(file.len().saturating_sub(66_000)..)?;
-    let at = tail.windows(4).rposition(|w| w == b"PK\x05\x06")?;
-    let count = tail.get(at + 10..at + 12)?;
-    Some(u16::from_le_bytes([count[0], count[1]]))
-}
-
 /// By `mimetype`, else by what is there (EN 319 162-1 §4.3.3.1, §4.4.3.1).
-fn kind(files: &Files<'_>) -> Option<Kind> {
-    let declared = if files.names.iter().any(|n| n == "mimetype") {
-        String::from_utf8(files.octets("mimetype")?).unwrap_or_default()
-    } else {
-        String::new()
-    };
+fn kind(files: &Files) -> Option<Kind> {
+    let declared =
+        files.octets("mimetype").map_or_else(String::new, |m| String::from_utf8_lossy(m).into_owned());
     let signed = |name: &String| {
         let name = name.to_ascii_lowercase();
         name.starts_with("meta-inf/")
@@ -191,9 +176,9 @@ fn kind(files: &Files<'_>) -> Option<Kind> {
         SIMPLE => Some(Kind::Simple),
         EXTENDED => Some(Kind::Extended),
         // Java archives are signed in META-INF too, but never with these names.
-        _ if files.names.iter().any(|n| n.contains("ASiCManifest")) => Some(Kind::Extended),
-        "" if files.names.iter().any(|n| signed(n))
-            && !files.names.iter().any(|n| n == "META-INF/MANIFEST.MF") =>
+        _ if files.members.keys().any(|n| n.contains("ASiCManifest")) => Some(Kind::Extended),
+        "" if files.members.keys().any(signed)
+            && !files.members.keys().any(|n| n == "META-INF/MANIFEST.MF") =>
         {
             Some(if files.data().count() == 1 { Kind::Simple } else { Kind::Extended })
         }
@@ -201,8 +186,8 @@ fn kind(files: &Files<'_>) -> Option<Kind> {
     }
 }
 
-fn xades(files: &Files<'_>, octets: &[u8], setting: &Setting<'_>) -> Judgement {
-    let outside = |uri: &str| files.octets(&local(uri)).map(External::Octets);
+fn xades(files: &Files, _: Kind, _: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
+    let outside = |uri: &str| files.octets(&local(uri)).map(|o| External::Octets(o.to_vec()));
     let mut judgement = xml::verify(octets, &outside, setting);
     if judgement.reports.is_empty() {
         let verdict = Verdict::failed(SubIndication::FormatFailure, "no signature in it");
@@ -213,23 +198,23 @@ fn xades(files: &Files<'_>, octets: &[u8], setting: &Setting<'_>) -> Judgement {
 
 /// What a CAdES signature or time-stamp of the container covers: octets, the files behind them, and what is wrong with
 /// those.
-struct Covered {
-    octets: Vec<u8>,
+struct Covered<'f> {
+    octets: &'f [u8],
     names: Vec<String>,
     wrong: Option<Verdict>,
 }
 
 /// ASiC-S signs the one file, ASiC-E a manifest that names this signature.
-fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict> {
+fn covered<'a>(files: &'a Files, kind: Kind, name: &str) -> Result<Covered<'a>, Verdict> {
     let missing = |what: &str| Verdict::indeterminate(SubIndication::SignedDataNotFound, what);
     let caps = XmlCaps::default();
     let manifests = files
-        .names
-        .iter()
+        .members
+        .keys()
         .filter(|n| n.starts_with("META-INF/") && n.contains("ASiC") && n.ends_with(".xml"));
     for manifest in manifests.take(SIGNATURES) {
         let Some(octets) = files.octets(manifest) else { continue };
-        let Ok(characters) = text(&octets, &caps) else { continue };
+        let Ok(characters) = text(octets, &caps) else { continue };
         let Ok(doc) = Document::read(&characters, &caps) else { continue };
         let reference = doc.child(doc.root(), ASIC, "SigReference").and_then(|r| doc.attribute(r, "URI"));
         if !doc.is(doc.root(), ASIC, "ASiCManifest") || reference.map(local).as_deref() != Some(name) {
@@ -241,7 +226,7 @@ fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict
             let method = doc.child(node, DSIG, "DigestMethod").and_then(|m| doc.attribute(m, "Algorithm"));
             let value = doc.child(node, DSIG, "DigestValue").map(|v| doc.content(v));
             match (method.and_then(digest_named), value, files.octets(&uri)) {
-                (Some(hash), Some(value), Some(octets)) if hash.digest(&octets) == base64(&value) => {
+                (Some(hash), Some(value), Some(octets)) if hash.digest(octets) == base64(&value) => {
                     names.push(uri);
                     if hash == Hash::Sha1 {
                         wrong.get_or_insert(Verdict::indeterminate(
@@ -277,18 +262,18 @@ fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict
     }
 }
 
-fn cades(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
+fn cades(files: &Files, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
     match covered(files, kind, name) {
         Err(verdict) => {
             Judgement { reports: vec![unreadable(Format::Cades, verdict, setting)], wanted: Vec::new() }
         }
         Ok(covered) => {
-            let mut judgement = cms::verify(octets, Detached::Content(&covered.octets), setting);
+            let mut judgement = cms::verify(octets, Detached::Content(covered.octets), setting);
             // Some programs sign the one file of the manifest instead of the manifest. That covers this file all the same.
             if let ([name], true) = (covered.names.as_slice(), broken(&judgement))
                 && let Some(file) = files.octets(name)
             {
-                let other = cms::verify(octets, Detached::Content(&file), setting);
+                let other = cms::verify(octets, Detached::Content(file), setting);
                 if !broken(&other) {
                     judgement = other;
                     for report in &mut judgement.reports {
@@ -308,7 +293,7 @@ fn broken(judgement: &Judgement) -> bool {
     judgement.reports.iter().all(|r| r.verdict.indication == Indication::TotalFailed)
 }
 
-fn stamp(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
+fn stamp(files: &Files, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
     match covered(files, kind, name) {
         Err(verdict) => {
             Judgement { reports: vec![unreadable(Format::TimeStamp, verdict, setting)], wanted: Vec::new() }
@@ -317,7 +302,7 @@ fn stamp(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Set
             let (mut report, wanted) = timestamp_report(
                 octets,
                 "content",
-                &|hash| Some(hash.digest(&covered.octets)),
+                &|hash| Some(hash.digest(covered.octets)),
                 &Material::default(),
                 setting,
             );
@@ -327,7 +312,7 @@ fn stamp(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Set
     }
 }
 
-fn take_over(report: &mut Report, covered: &Covered) {
+fn take_over(report: &mut Report, covered: &Covered<'_>) {
     report.scope = Scope::Some { what: covered.names.clone() };
     if let Some(wrong) = &covered.wrong {
         lower_to(report, wrong.clone());

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! ASiC containers: the samples of the BSI's test bed as their names say, and forged ones.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use poststelle_crypto::signature::setting::{Setting, Trust};
 use poststelle_crypto::signature::{Format, Indication, Scope, SubIndication};
 use poststelle_inspect::Caps;
 use poststelle_inspect::asic::{Asic, Kind, verify};
+
+use super::{bed, forge};
 
 /// 2026-06-01.
 const NOW: i64 = 1_780_272_000;
@@ -89,19 +90,10 @@ fn a_package_whose_manifest_is_not_signed() {
 
 /// A container with the files of another, changed.
 fn rewrite(file: &[u8], change: impl Fn(&str, Vec<u8>) -> Vec<(String, Vec<u8>)>) -> Vec<u8> {
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(file)).unwrap();
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).unwrap();
-        let name = entry.name().unwrap().into_owned();
-        let mut octets = Vec::new();
-        std::io::copy(&mut entry, &mut octets).unwrap();
-        for (name, octets) in change(&name, octets) {
-            writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-            writer.write_all(&octets).unwrap();
-        }
-    }
-    writer.finish().unwrap().into_inner()
+    let all = bed::open(file, "a.asice", &bed::caps());
+    let files: Vec<_> = all.outs.into_iter().flat_map(|o| change(&o.member.raw, o.octets)).collect();
+    let files: Vec<_> = files.iter().map(|(name, octets)| (name.as_str(), octets.as_slice())).collect();
+    forge::zip(&files)
 }
 
 #[test]
@@ -144,30 +136,21 @@ fn files_that_were_changed_or_added() {
 fn two_files_of_one_name_are_never_good() {
     let Some(samples) = samples() else { return };
     let good = std::fs::read(samples.join("ASIC_E_CADES_OK.asice")).unwrap();
-    // A second file under a name of the same length, renamed in the finished archive.
-    let doubled = rewrite(&good, |name, octets| {
-        let mut files = vec![(name.to_owned(), octets)];
-        if name == "mimetype" {
-            files.push(("test-XX.txt".into(), b"falsch".to_vec()));
-        }
-        files
-    });
-    let text: Vec<u8> = doubled.windows(11).map(|w| w[0]).collect();
-    let mut forged = doubled.clone();
-    for at in 0..text.len() {
-        if doubled[at..].starts_with(b"test-XX.txt") {
-            forged[at..at + 11].copy_from_slice(b"test-01.txt");
-        }
-    }
-    assert_ne!(forged, doubled);
-    match judge(&forged) {
-        None => {}
-        Some(asic) => {
-            assert!(
-                asic.judgement.reports.iter().all(|r| r.verdict.indication == Indication::TotalFailed),
-                "{asic:?}"
-            );
-        }
+    for first in [true, false] {
+        let forged = rewrite(&good, |name, octets| {
+            let mut files = vec![(name.to_owned(), octets)];
+            if name == "test-01.txt" {
+                files.insert(usize::from(first), (name.to_owned(), b"falsch".to_vec()));
+            }
+            files
+        });
+        let asic = judge(&forged).unwrap();
+        assert!(asic.notes.iter().any(|n| n.code == "asic-duplicate-names"), "{asic:?}");
+        assert!(!asic.judgement.reports.is_empty());
+        let failed =
+            |r: &poststelle_crypto::signature::Report| r.verdict.indication == Indication::TotalFailed;
+        assert!(asic.judgement.reports.iter().all(failed), "{asic:?}");
+        assert!(asic.covered.is_empty());
     }
 }
 
@@ -175,8 +158,9 @@ fn two_files_of_one_name_are_never_good() {
 fn other_archives_are_none() {
     assert!(judge(b"PK\x03\x04").is_none());
     assert!(judge(b"").is_none());
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer.start_file("a.txt", zip::write::SimpleFileOptions::default()).unwrap();
-    writer.write_all(b"a").unwrap();
-    assert!(judge(&writer.finish().unwrap().into_inner()).is_none());
+    assert!(judge(&forge::zip(&[("a.txt", b"a")])).is_none());
+    // A signed Java archive is no container.
+    let java: &[(&str, &[u8])] =
+        &[("META-INF/MANIFEST.MF", b""), ("META-INF/SIGNATURE.SF", b""), ("META-INF/SIGNATURE.RSA", b"")];
+    assert!(judge(&forge::zip(java)).is_none());
 }

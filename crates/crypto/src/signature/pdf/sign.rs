@@ -46,7 +46,8 @@ pub fn sign(file: &[u8], signer: &dyn Signer, about: About<'_>, options: Options
     if !file.ends_with(b"\n") {
         out.out.push(b'\n');
     }
-    let (objects, root, size) = objects(&doc).ok_or_else(|| not("the structure is not understood"))?;
+    let Plan { objects, root, free: size } =
+        plan(&doc).ok_or_else(|| not("the structure is not understood"))?;
     for (id, object) in &objects {
         out.object(*id, object);
     }
@@ -84,9 +85,15 @@ fn put(out: &mut [u8], at: usize, octets: &[u8]) {
     }
 }
 
-/// The objects that change (catalogue or form, first page) and the new field; the catalogue's number; the first free
-/// number, which the signature's value takes; the field takes the next.
-fn objects(doc: &Document) -> Option<(Vec<(ObjectId, Object)>, ObjectId, u32)> {
+struct Plan {
+    /// The objects that change (catalogue or form, first page), and the new field.
+    objects: Vec<(ObjectId, Object)>,
+    root: ObjectId,
+    /// The first free number, which the signature's value takes; the field takes the next.
+    free: u32,
+}
+
+fn plan(doc: &Document) -> Option<Plan> {
     let root = doc.trailer.get(b"Root").and_then(Object::as_reference).ok()?;
     let mut catalog = doc.catalog().ok()?.clone();
     let page = *doc.get_pages().get(&1)?;
@@ -135,7 +142,7 @@ fn objects(doc: &Document) -> Option<(Vec<(ObjectId, Object)>, ObjectId, u32)> {
     // Print and locked: PDF/A wants annotations printable.
     field.set("F", Object::Integer(132));
     changed.push((field_id, Object::Dictionary(field)));
-    Some((changed, root, size))
+    Some(Plan { objects: changed, root, free: size })
 }
 
 struct Update {

@@ -84,7 +84,7 @@ pub fn verify(
     let mut judgement = Judgement::default();
     let all = doc.all(doc.root(), DSIG, "Signature");
     // A counter signature belongs to the signature it stands in.
-    let own = all.iter().filter(|s| !doc.parent(**s).is_some_and(|p| doc.name(p) == "CounterSignature"));
+    let own = all.iter().filter(|s| doc.parent(**s).is_none_or(|p| doc.name(p) != "CounterSignature"));
     for node in own.take(SIGNATURES) {
         let (report, wanted) = one(&doc, *node, detached, setting, &caps);
         add(&mut judgement, report, wanted);

@@ -205,7 +205,7 @@ fn canonical(
     let mut out = Vec::new();
     match data {
         Data::Nodes(nodes) => {
-            doc.canonical(&nodes, method.mode, &method.prefixes, &mut out).map_err(refused)?
+            doc.canonical(&nodes, method.mode, &method.prefixes, &mut out).map_err(refused)?;
         }
         Data::Octets(octets) => {
             let text = xml::text(&octets, caps).map_err(refused)?;

@@ -166,3 +166,54 @@ fn pades_in_a_file_with_cross_reference_streams() {
         assert!(said.contains("Total document signed"), "{said}");
     }
 }
+
+/// A token of the openssl program for these octets.
+fn stamped(pki: &Pki, octets: &[u8]) -> Vec<u8> {
+    let config = format!(
+        "[t]\nserial = {}\ndigests = sha256\ndefault_policy = 1.2.3.4\nsigner_digest = sha256\n",
+        pki.path("serial").display()
+    );
+    let (config, data) = (pki.write("ts.cnf", config), pki.write("data", octets));
+    let mut query = Command::new("openssl");
+    query.args(["ts", "-query", "-sha256", "-cert", "-data"]).arg(data).arg("-out").arg(pki.path("q"));
+    must(&mut query);
+    let mut reply = Command::new("openssl");
+    reply.args(["ts", "-reply", "-section", "t", "-config"]).arg(config).arg("-queryfile").arg(pki.path("q"));
+    reply.arg("-signer").arg(pki.path("tsa.pem")).arg("-inkey").arg(pki.path("tsa-key.pem"));
+    must(reply.arg("-chain").arg(pki.path("root.pem")).arg("-token_out").arg("-out").arg(pki.path("token")));
+    std::fs::read(pki.path("token")).unwrap()
+}
+
+#[test]
+fn xades_and_pades_with_a_time_stamp_of_openssl() {
+    if program("openssl").is_none() {
+        return;
+    }
+    let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let trust = pki.trust();
+    // openssl takes the machine's clock.
+    let setting = at(&trust, NOW + 400 * 86_400);
+    let stamp = |octets: &[u8]| Ok(stamped(&pki, octets));
+    let with = Options { stamp: Some(&stamp), ..options(None) };
+    let signed = xml::sign_enveloped(DOCUMENT.as_bytes(), &identity(&pki), with).unwrap();
+    let judgement = xml::verify(&signed, &super::xml::nothing, &setting);
+    assert_eq!(short(&judgement), ["TOTAL-PASSED"], "{judgement:?}");
+    let report = &judgement.reports[0];
+    assert_eq!(report.level, "T");
+    assert_eq!(report.proven_at, Some(report.timestamps[0].at), "{report:?}");
+
+    // A time-stamp on another signature proves nothing here.
+    let foreign = |_: &[u8]| Ok(stamped(&pki, b"anderes"));
+    let with = Options { stamp: Some(&foreign), ..options(None) };
+    let signed = xml::sign_enveloped(DOCUMENT.as_bytes(), &identity(&pki), with).unwrap();
+    let judgement = xml::verify(&signed, &super::xml::nothing, &setting);
+    assert_eq!(judgement.reports[0].proven_at, None);
+    assert!(!judgement.reports[0].timestamps[0].verdict.is_passed());
+
+    let with = Options { stamp: Some(&stamp), ..options(None) };
+    let signed = pdf::sign(&super::pdf::document(), &identity(&pki), About::default(), with).unwrap();
+    let judgement = pdf::verify(&signed, &setting);
+    assert_eq!(short(&judgement), ["TOTAL-PASSED"], "{judgement:?}");
+    assert_eq!(judgement.reports[0].level, "T");
+    assert!(judgement.reports[0].proven_at.is_some());
+}

@@ -4,6 +4,7 @@
 //! Foreign programs: xmlsec1, libxmlsec and pyHanko by their Python wheels, pdfsig. A missing one is reported as
 //! `SKIPPED`; with `POSTSTELLE_REQUIRE_ORACLES=1` it is a failure.
 
+mod hostile;
 mod jws;
 mod known;
 mod make;

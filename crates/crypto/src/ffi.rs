@@ -555,7 +555,7 @@ pub(crate) fn gcm(
 
 /// AES key wrap (RFC 3394) of a key of 16 to 64 octets.
 pub(crate) fn wrap(kek: &[u8], key: &[u8]) -> Option<Vec<u8>> {
-    if !(16..=64).contains(&key.len()) || key.len() % 8 != 0 {
+    if !(16..=64).contains(&key.len()) || !key.len().is_multiple_of(8) {
         return None;
     }
     let mut schedule = std::mem::MaybeUninit::<c::AES_KEY>::uninit();
@@ -572,7 +572,7 @@ pub(crate) fn wrap(kek: &[u8], key: &[u8]) -> Option<Vec<u8>> {
 
 /// The reverse of [`wrap`]; `None` when it does not fit.
 pub(crate) fn unwrap(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if !(24..=72).contains(&wrapped.len()) || wrapped.len() % 8 != 0 {
+    if !(24..=72).contains(&wrapped.len()) || !wrapped.len().is_multiple_of(8) {
         return None;
     }
     let mut schedule = std::mem::MaybeUninit::<c::AES_KEY>::uninit();

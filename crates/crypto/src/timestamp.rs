@@ -140,7 +140,8 @@ fn judge(
     let [signer] = data.signers.as_slice() else {
         return Err(format(Malformed("a time-stamp has one signer")));
     };
-    let Some(certificate) = cms::find_certificate(&signer.id, &material, setting) else {
+    let Some(certificate) = cms::find_certificate(&signer.id, cms::bound_of(signer), &material, setting)
+    else {
         return Err(Verdict::indeterminate(
             SubIndication::NoSigningCertificateFound,
             "the authority's certificate is not there",

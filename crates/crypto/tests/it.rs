@@ -2,8 +2,10 @@
 //! Integration tests of the public interface: known answers from outside, properties, damage.
 
 // Helper functions of tests are test code too; the configured exception covers only `#[test]` functions.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "it/chains.rs"]
+mod chains;
 #[path = "it/chunked.rs"]
 mod chunked;
 #[path = "it/digest.rs"]

@@ -34,7 +34,7 @@ pub fn normalise(octets: &[u8]) -> Read<Normalised<'_>> {
         Cow::Borrowed(octets.get(..read).unwrap_or_default())
     } else {
         let mut out = Vec::with_capacity(read);
-        walk.copy(octets, 0, &mut out)?;
+        copy(octets, &mut out)?;
         Cow::Owned(out)
     };
     Ok(Normalised { der, read })
@@ -90,68 +90,68 @@ impl Walk {
         }
         Ok((end, plain))
     }
+}
 
-    /// Appends the first element in DER; gives its length in the input. Input was measured, so lengths are right.
-    fn copy(&mut self, octets: &[u8], depth: usize, out: &mut Vec<u8>) -> Read<usize> {
-        let (tag, head, length) = header(octets)?;
-        let end = length.map(|n| head + n);
-        if tag & 0x20 == 0 {
-            let end = end.ok_or(Malformed("indefinite length of a simple element"))?;
-            write::header(out, tag, end - head);
-            out.extend_from_slice(octets.get(head..end).ok_or(Malformed("element cut off"))?);
-            return Ok(end);
-        }
-        let start = out.len();
-        let mut at = head;
-        loop {
-            let rest = octets.get(at..end.unwrap_or(octets.len())).unwrap_or_default();
-            if end.is_some_and(|end| at >= end) || (end.is_none() && rest.starts_with(&[0, 0])) {
-                break;
-            }
-            if is_pieces(tag) {
-                at += self.piece(rest, tag, depth + 1, out)?;
-            } else {
-                at += self.copy(rest, depth + 1, out)?;
-            }
-        }
-        if tag == 0x23 {
-            // Unused bits: we keep only strings of whole octets, pieces carry their leading zero no more.
-            out.insert(start, 0);
-        }
-        let mut before = Vec::with_capacity(6);
-        write::header(&mut before, if is_pieces(tag) { tag & !0x20 } else { tag }, out.len() - start);
-        out.splice(start..start, before);
-        Ok(end.unwrap_or(at + 2))
+/// Appends the first element in DER; gives its length in the input. Input was measured, so depth and lengths are right.
+fn copy(octets: &[u8], out: &mut Vec<u8>) -> Read<usize> {
+    let (tag, head, length) = header(octets)?;
+    let end = length.map(|n| head + n);
+    if tag & 0x20 == 0 {
+        let end = end.ok_or(Malformed("indefinite length of a simple element"))?;
+        write::header(out, tag, end - head);
+        out.extend_from_slice(octets.get(head..end).ok_or(Malformed("element cut off"))?);
+        return Ok(end);
     }
+    let start = out.len();
+    let mut at = head;
+    loop {
+        let rest = octets.get(at..end.unwrap_or(octets.len())).unwrap_or_default();
+        if end.is_some_and(|end| at >= end) || (end.is_none() && rest.starts_with(&[0, 0])) {
+            break;
+        }
+        if is_pieces(tag) {
+            at += piece(rest, tag, out)?;
+        } else {
+            at += copy(rest, out)?;
+        }
+    }
+    if tag == 0x23 {
+        // Unused bits: we keep only strings of whole octets, pieces carry their leading zero no more.
+        out.insert(start, 0);
+    }
+    let mut before = Vec::with_capacity(6);
+    write::header(&mut before, if is_pieces(tag) { tag & !0x20 } else { tag }, out.len() - start);
+    out.splice(start..start, before);
+    Ok(end.unwrap_or(at + 2))
+}
 
-    /// Appends only the content of one piece of a string; pieces may themselves be in pieces.
-    fn piece(&mut self, octets: &[u8], of: u8, depth: usize, out: &mut Vec<u8>) -> Read<usize> {
-        let (tag, head, length) = header(octets)?;
-        // Pieces of the restricted strings are OCTET STRINGs or of the same type (X.690 §8.23.6).
-        if tag & 0x1f != of & 0x1f && tag & 0x1f != 4 || tag & 0xc0 != 0 {
-            return Err(Malformed("string made of other things"));
+/// Appends only the content of one piece of a string; pieces may themselves be in pieces.
+fn piece(octets: &[u8], of: u8, out: &mut Vec<u8>) -> Read<usize> {
+    let (tag, head, length) = header(octets)?;
+    // Pieces of the restricted strings are OCTET STRINGs or of the same type (X.690 §8.23.6).
+    if tag & 0x1f != of & 0x1f && tag & 0x1f != 4 || tag & 0xc0 != 0 {
+        return Err(Malformed("string made of other things"));
+    }
+    let end = length.map(|n| head + n);
+    if tag & 0x20 == 0 {
+        let end = end.ok_or(Malformed("indefinite length of a simple element"))?;
+        let mut content = octets.get(head..end).ok_or(Malformed("element cut off"))?;
+        if of == 0x23 {
+            content = match content {
+                [0, rest @ ..] => rest,
+                _ => return Err(Malformed("bit string with unused bits in pieces")),
+            };
         }
-        let end = length.map(|n| head + n);
-        if tag & 0x20 == 0 {
-            let end = end.ok_or(Malformed("indefinite length of a simple element"))?;
-            let mut content = octets.get(head..end).ok_or(Malformed("element cut off"))?;
-            if of == 0x23 {
-                content = match content {
-                    [0, rest @ ..] => rest,
-                    _ => return Err(Malformed("bit string with unused bits in pieces")),
-                };
-            }
-            out.extend_from_slice(content);
-            return Ok(end);
+        out.extend_from_slice(content);
+        return Ok(end);
+    }
+    let mut at = head;
+    loop {
+        let rest = octets.get(at..end.unwrap_or(octets.len())).unwrap_or_default();
+        if end.is_some_and(|end| at >= end) || (end.is_none() && rest.starts_with(&[0, 0])) {
+            return Ok(end.unwrap_or(at + 2));
         }
-        let mut at = head;
-        loop {
-            let rest = octets.get(at..end.unwrap_or(octets.len())).unwrap_or_default();
-            if end.is_some_and(|end| at >= end) || (end.is_none() && rest.starts_with(&[0, 0])) {
-                return Ok(end.unwrap_or(at + 2));
-            }
-            at += self.piece(rest, of, depth + 1, out)?;
-        }
+        at += piece(rest, of, out)?;
     }
 }
 

@@ -25,10 +25,10 @@ pub fn blocks(text: &[u8], cap: usize) -> Vec<Block> {
         if let Some(label) = line.strip_prefix(b"-----BEGIN ").and_then(|l| l.strip_suffix(b"-----")) {
             open = Some((String::from_utf8_lossy(label).into_owned(), Zeroizing::new(Vec::new())));
         } else if line.starts_with(b"-----END ") {
-            if let Some((label, digits)) = open.take() {
-                if let Ok(octets) = STANDARD.decode(&*digits) {
-                    out.push(Block { label, octets: Zeroizing::new(octets) });
-                }
+            if let Some((label, digits)) = open.take()
+                && let Ok(octets) = STANDARD.decode(&*digits)
+            {
+                out.push(Block { label, octets: Zeroizing::new(octets) });
             }
             if out.len() >= cap {
                 break;

@@ -91,7 +91,12 @@ impl Findings {
             );
             return (report, wanted);
         }
+        // The same moment is judged once: often receipt, check and proven time are one.
+        let mut judged: Vec<(When, Verdict, Outcome)> = Vec::new();
         let mut judge = |when: When| {
+            if let Some((_, verdict, outcome)) = judged.iter().find(|(then, ..)| *then == when) {
+                return (verdict.clone(), outcome.clone());
+            }
             let outcome = chain::judge(signer, &self.material, when, Usage::Signature, setting);
             for want in &outcome.wanted {
                 if !wanted.contains(want) {
@@ -104,6 +109,7 @@ impl Findings {
                 Some(Err(weak)) if outcome.verdict.is_passed() => weak,
                 _ => outcome.verdict.clone(),
             };
+            judged.push((when, verdict.clone(), outcome.clone()));
             (verdict, outcome)
         };
         let (verdict, outcome) = judge(When { earliest, latest });

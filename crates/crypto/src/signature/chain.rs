@@ -142,10 +142,10 @@ impl Search<'_> {
     fn extend(&mut self, chain: &mut Vec<Certificate>) -> bool {
         let Some(last) = chain.last().cloned() else { return true };
         let anchors = &self.setting.trust.anchors;
-        if let Some(anchor) = anchors.iter().find(|anchor| anchor.certificate == last) {
-            if self.found(chain, anchor) {
-                return true;
-            }
+        if let Some(anchor) = anchors.iter().find(|anchor| anchor.certificate == last)
+            && self.found(chain, anchor)
+        {
+            return true;
         }
         if chain.len() > self.longest.len() {
             self.longest.clone_from(chain);
@@ -481,14 +481,9 @@ fn policies(chain: &[Certificate]) -> Result<(), Verdict> {
                 ));
             }
         }
-        if !extensions.policy_mappings.is_empty() {
-            if let Some(valid) = &mut valid {
-                for policy in valid.iter_mut() {
-                    if let Some((_, to)) = extensions.policy_mappings.iter().find(|(from, _)| from == policy)
-                    {
-                        *policy = *to;
-                    }
-                }
+        for policy in valid.iter_mut().flatten() {
+            if let Some((_, to)) = extensions.policy_mappings.iter().find(|(from, _)| from == policy) {
+                *policy = *to;
             }
         }
         if !certificate.is_self_issued() && !anchor {

@@ -144,15 +144,27 @@ pub fn verify_with(
     })
 }
 
-/// Finds the certificate of a signer: what came along, else what we know.
+/// The attribute that names the signer's certificate, and the digest it uses unless it says so.
+pub(crate) type Bound<'a> = Option<(Node<'a>, Hash)>;
+
+/// Finds that attribute: version 2 before version 1.
+pub(crate) fn bound_of<'a>(signer: &SignerInfo<'a>) -> Bound<'a> {
+    let second = signer.signed_value(oid::SIGNING_CERTIFICATE_V2).map(|node| (node, Hash::Sha256));
+    second.or_else(|| signer.signed_value(oid::SIGNING_CERTIFICATE).map(|node| (node, Hash::Sha1)))
+}
+
+/// Finds the certificate of a signer: what came along, else what we know; of several that fit the named one.
 pub(crate) fn find_certificate(
     id: &SignerId,
+    bound: Bound<'_>,
     material: &Material,
     setting: &Setting<'_>,
 ) -> Option<Certificate> {
     let anchors = setting.trust.anchors.iter().map(|anchor| &anchor.certificate);
-    let mut all = material.certificates.iter().chain(&setting.trust.intermediates).chain(anchors);
-    all.find(|certificate| id.is(certificate)).cloned()
+    let all = material.certificates.iter().chain(&setting.trust.intermediates).chain(anchors);
+    let fitting: Vec<&Certificate> = all.filter(|certificate| id.is(certificate)).collect();
+    let named = fitting.iter().find(|certificate| binding(bound, Some(certificate)).is_ok());
+    named.or(fitting.first()).copied().cloned()
 }
 
 fn judge_signer(
@@ -166,11 +178,8 @@ fn judge_signer(
     material.extend(&beside.material);
     let mut notes = Vec::new();
     let has_values = add_values(signer, &mut material).unwrap_or(false);
-    let certificate = find_certificate(&signer.id, &material, setting);
-    let bound = match signer.signed_value(oid::SIGNING_CERTIFICATE_V2) {
-        Some(node) => Some((node, Hash::Sha256)),
-        None => signer.signed_value(oid::SIGNING_CERTIFICATE).map(|node| (node, Hash::Sha1)),
-    };
+    let bound = bound_of(signer);
+    let certificate = find_certificate(&signer.id, bound, &material, setting);
     let integrity = integrity(data.content_type, signer, content, certificate.as_ref())
         .and_then(|()| binding(bound, certificate.as_ref()));
 
@@ -257,10 +266,7 @@ pub(crate) fn token_integrity(
 
 /// Is the certificate the one the signer bound itself to? A token must have such a binding.
 pub(crate) fn token_binding(signer: &SignerInfo<'_>, certificate: &Certificate) -> Result<(), Verdict> {
-    let bound = match signer.signed_value(oid::SIGNING_CERTIFICATE_V2) {
-        Some(node) => Some((node, Hash::Sha256)),
-        None => signer.signed_value(oid::SIGNING_CERTIFICATE).map(|node| (node, Hash::Sha1)),
-    };
+    let bound = bound_of(signer);
     if bound.is_none() {
         return Err(Verdict::indeterminate(
             SubIndication::SigConstraintsFailure,
@@ -334,7 +340,7 @@ fn integrity(
 }
 
 /// Compares ESSCertID or ESSCertIDv2 (RFC 5035 §3–4) with the certificate.
-fn binding(bound: Option<(Node<'_>, Hash)>, certificate: Option<&Certificate>) -> Result<(), Verdict> {
+fn binding(bound: Bound<'_>, certificate: Option<&Certificate>) -> Result<(), Verdict> {
     let (Some((node, default)), Some(certificate)) = (bound, certificate) else { return Ok(()) };
     let same = || -> Read<bool> {
         let mut first = node.tagged(tag::SEQUENCE)?.reader().sequence()?.sequence()?;

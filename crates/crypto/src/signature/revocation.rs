@@ -207,13 +207,13 @@ fn crl(octets: &[u8], certificate: &Certificate, issuer: &Certificate) -> Read<F
 fn in_scope(value: &[u8], certificate: &Certificate) -> Read<()> {
     let extensions = certificate.extensions();
     let mut reader = Reader::only(value, tag::SEQUENCE)?.reader();
-    if let Some(name) = reader.optional(tag::constructed(0))? {
-        if let Some(full) = name.reader().optional(tag::constructed(0))? {
-            let places = urls(&full)?;
-            let named = &extensions.crl_urls;
-            if !places.is_empty() && !named.is_empty() && !places.iter().any(|place| named.contains(place)) {
-                return Err(Malformed("list of another distribution point"));
-            }
+    if let Some(name) = reader.optional(tag::constructed(0))?
+        && let Some(full) = name.reader().optional(tag::constructed(0))?
+    {
+        let places = urls(&full)?;
+        let named = &extensions.crl_urls;
+        if !places.is_empty() && !named.is_empty() && !places.iter().any(|place| named.contains(place)) {
+            return Err(Malformed("list of another distribution point"));
         }
     }
     for node in reader.all(6)? {

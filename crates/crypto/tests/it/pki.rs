@@ -97,6 +97,28 @@ extendedKeyUsage = OCSPSigning
 basicConstraints = CA:false
 crlDistributionPoints = URI:http://crl.example/issuer.crl
 1.2.3.4.5.6 = critical,ASN1:NULL
+[qualified]
+basicConstraints = CA:false
+keyUsage = critical,nonRepudiation
+1.3.6.1.5.5.7.1.3 = DER:30:29:30:08:06:06:04:00:8E:46:01:01:30:08:06:06:04:00:8E:46:01:04:30:13:06:06:04:00:8E:46:01:06:30:09:06:07:04:00:8E:46:01:06:01
+[chained]
+basicConstraints = CA:false
+1.3.6.1.4.1.8301.3.5 = DER:30:0C:06:0A:2B:06:01:04:01:C0:6D:03:05:01
+[explicit]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign,cRLSign
+certificatePolicies = 1.2.3.4,1.2.3.5
+policyConstraints = critical,requireExplicitPolicy:0
+[with_policy]
+basicConstraints = CA:false
+certificatePolicies = 1.2.3.5
+[other_policy]
+basicConstraints = CA:false
+certificatePolicies = 1.2.3.6
+[excluding]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign,cRLSign
+nameConstraints = critical,excluded;email:example.de
 [constrained]
 basicConstraints = critical,CA:true
 keyUsage = critical,keyCertSign,cRLSign

@@ -264,5 +264,4 @@ fn samples_of_tr_esor_are_judged_as_named() {
     assert_eq!(sub(&attached), open, "{:?}", attached.verdict);
     let broken = one(&read("TXT_DATA_NOK.txt.p7m"), Detached::None, &setting);
     assert_eq!(broken.verdict.indication, Indication::TotalFailed, "{:?}", broken.verdict);
-    println!("{good:#?}\n{broken:#?}");
 }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use poststelle_crypto::certificate::Certificate;
+use poststelle_crypto::cms::{Options, ToSign, sign};
+use poststelle_crypto::digest::sha256_of_parts;
+use poststelle_crypto::identity::FileIdentity;
 use poststelle_crypto::signature::cms::{self, Detached};
 use poststelle_crypto::signature::pdf;
 use poststelle_crypto::signature::xml::{self, External};
@@ -23,8 +26,9 @@ const STRICTER: &[(&str, &str)] = &[
     ("etwas-angehaengt", "octets behind the signed revision of a PDF that no revision accounts for"),
 ];
 
-/// Signatures by these are good in every family.
-const GOOD: &[&str] = &["gut", "gut-ec", "gut-ec384"];
+/// Signatures by these are good in every family; the last are those we made.
+const GOOD: &[&str] = &["gut", "gut-ec", "gut-ec384", OURS];
+const OURS: &str = "von-uns";
 
 struct Case {
     id: String,
@@ -68,6 +72,54 @@ fn cases(folder: &Path) -> Vec<Case> {
             }
         })
         .collect()
+}
+
+/// Adds signatures we make with the same keys, in every form we can make, to the list of what is judged.
+fn add_ours(folder: &Path, at: UnixTime) {
+    let base = |name: &str| std::fs::read(folder.join("base").join(name)).unwrap();
+    let text = base("inhalt.txt");
+    let mut list = std::fs::read_to_string(folder.join("list.tsv")).unwrap();
+    for signer in ["gut", "gut-ec", "gut-ec384"] {
+        let key = |ending: &str| std::fs::read(folder.join(format!("keys/{signer}.{ending}"))).unwrap();
+        let identity = FileIdentity::from_pem(&key("key"), &[key("pem"), key("chain")].concat()).unwrap();
+        let options = || Options { claimed_at: Some(at - 3600), ..Options::default() };
+        let outside =
+            xml::Detached { uri: "inhalt.txt", media_type: "text/plain", sha256: sha256_of_parts(&[&text]) };
+        let made = [
+            ("cades-attached", "cms", sign(ToSign::Attached(&text), &identity, options()), false),
+            ("cades-detached", "cms", sign(ToSign::Detached(&text), &identity, options()), true),
+            ("xades-enveloped", "xml", xml::sign_enveloped(&base("inhalt.xml"), &identity, options()), false),
+            ("xades-detached", "xml", xml::sign_detached(&[outside], &identity, options()), true),
+            (
+                "pades",
+                "pdf",
+                pdf::sign(&base("inhalt.pdf"), &identity, pdf::About::default(), options()),
+                false,
+            ),
+        ];
+        for (family, format, octets, beside) in made {
+            let id = format!("{family}.{OURS}.{signer}");
+            let place = format!("cases/{id}");
+            std::fs::create_dir(folder.join(&place)).unwrap();
+            std::fs::write(folder.join(&place).join("signatur"), octets.unwrap()).unwrap();
+            let mut content = String::new();
+            if beside {
+                content = format!("{place}/inhalt.txt");
+                std::fs::write(folder.join(&content), &text).unwrap();
+            }
+            writeln!(list, "{id}\t{family}\t{OURS}.{signer}\t{format}\t{place}/signatur\t{content}").unwrap();
+        }
+    }
+    std::fs::write(folder.join("list.tsv"), list).unwrap();
+}
+
+/// By what name DSS knows the format of each signature.
+fn formats(said: &str) -> BTreeMap<String, String> {
+    let of = |line: &str| {
+        let verdict: serde_json::Value = serde_json::from_str(line).unwrap();
+        Some((verdict["id"].as_str()?.to_owned(), verdict["format"].as_str()?.to_owned()))
+    };
+    said.lines().filter_map(of).collect()
 }
 
 fn foreign(said: &str) -> BTreeMap<String, Vec<Said>> {
@@ -164,9 +216,10 @@ fn we_pass_nothing_that_eu_dss_does_not() {
     if script("signatures", &[], folder).is_none() {
         return;
     }
-    let Some(said) = script("oracle", &["dss"], folder) else { return };
-    let theirs = foreign(&said);
     let at: UnixTime = std::fs::read_to_string(folder.join("time")).unwrap().trim().parse().unwrap();
+    add_ours(folder, at);
+    let Some(said) = script("oracle", &["dss"], folder) else { return };
+    let (theirs, formats) = (foreign(&said), formats(&said));
     let anchor = std::fs::read(folder.join("anchors/wurzel.pem")).unwrap();
     let trust = Trust {
         anchors: Certificate::all_from(&anchor)
@@ -200,6 +253,14 @@ fn we_pass_nothing_that_eu_dss_does_not() {
         }
         if GOOD.contains(&case.state.as_str()) && (passed(&ours), passed(theirs)) != (1, 1) {
             not_good.push(line);
+        }
+        if case.state == OURS {
+            let level = match case.format.as_str() {
+                "cms" => "CAdES-BASELINE-B",
+                "xml" => "XAdES-BASELINE-B",
+                _ => "PAdES-BASELINE-B",
+            };
+            assert_eq!(formats[&case.id], level, "{}", case.id);
         }
         table.entry((case.state, shown(theirs), shown(&ours))).or_default().push(case.family);
     }

@@ -52,6 +52,8 @@ pub struct Sheet<'a> {
     pub urgent: bool,
     /// Rule that sent it here.
     pub because: &'a str,
+    /// Nothing of it is held back in quarantine.
+    pub complete: bool,
     /// Defects of the whole, short codes.
     pub defects: &'a [String],
     /// The octets as they came.
@@ -128,6 +130,8 @@ pub struct PartRow<'a> {
     pub sha256: &'a str,
     /// Defects, short codes.
     pub defects: &'a [String],
+    /// Held back in quarantine: not handed over; a later hand-over brings it if it is released.
+    pub held: bool,
 }
 
 impl<'a> Sheet<'a> {
@@ -157,6 +161,7 @@ impl<'a> Sheet<'a> {
             sender: &out.sender,
             urgent: out.urgent,
             because: &out.because,
+            complete: !out.content.is_incomplete(),
             defects: &out.defects,
             original: Original {
                 file,
@@ -173,7 +178,7 @@ impl<'a> Sheet<'a> {
 impl<'a> PartRow<'a> {
     /// The row of a part; `file` as in [`PartRow::file`].
     #[must_use]
-    pub fn new(part: &'a Part, file: Option<String>) -> Self {
+    pub fn new(part: &'a Part, file: Option<String>, held: bool) -> Self {
         Self {
             n: part.n,
             parent: part.parent,
@@ -189,6 +194,7 @@ impl<'a> PartRow<'a> {
             size: part.size,
             sha256: &part.sha256,
             defects: &part.defects,
+            held,
         }
     }
 }

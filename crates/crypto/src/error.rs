@@ -215,6 +215,12 @@ pub enum CryptoError {
         /// Why, without content.
         reason: &'static str,
     },
+    /// A document cannot take a signature.
+    #[error("document cannot be signed: {reason}; sign it detached, or convert it first")]
+    NotSignable {
+        /// Why, without content.
+        reason: String,
+    },
     /// A token behind PKCS#11 gave no answer.
     #[error("key token does not answer: {reason}; check the token, its module and its PIN")]
     Token {
@@ -266,6 +272,7 @@ impl CryptoError {
             Self::Undecryptable => "PST-CRYPTO-1804",
             Self::KeyUnusable { .. } => "PST-CRYPTO-1805",
             Self::Token { .. } => "PST-CRYPTO-1806",
+            Self::NotSignable { .. } => "PST-CRYPTO-1807",
             Self::Internal { .. } => "PST-CRYPTO-1901",
         }
     }
@@ -301,6 +308,7 @@ impl CryptoError {
             | Self::CmsFormat { .. }
             | Self::CipherUnknown { .. }
             | Self::Undecryptable
+            | Self::NotSignable { .. }
             | Self::PasswordTooLong { .. }
             | Self::TokenFormat
             | Self::MacMismatch

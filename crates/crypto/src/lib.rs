@@ -43,6 +43,7 @@ pub mod random;
 pub mod signature;
 pub mod timestamp;
 pub mod token;
+pub mod xml;
 
 pub use digest::{Digests, DualHasher, Sha256};
 pub use error::{CryptoError, Fault, Result};

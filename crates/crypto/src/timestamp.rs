@@ -10,7 +10,7 @@ use crate::asn1::{Algorithm, Malformed, Read, Reader, oid, tag, time, write};
 use crate::certificate::Certificate;
 use crate::cms::{SignedData, normal};
 use crate::signature::algorithm::Hash;
-use crate::signature::chain::{self, Usage};
+use crate::signature::chain::{self, Material, Usage};
 use crate::signature::setting::{Setting, When};
 use crate::signature::{SubIndication, TimeStampFacts, UnixTime, Verdict, Wanted, cms};
 
@@ -96,6 +96,17 @@ pub struct Judged {
 /// Judges a token (DER or BER of ContentInfo). `imprint` gives the digest of the stamped octets, or `None` if it cannot.
 #[must_use]
 pub fn verify(token: &[u8], imprint: &dyn Fn(Hash) -> Option<Vec<u8>>, setting: &Setting<'_>) -> Judged {
+    verify_with(token, imprint, &Material::default(), setting)
+}
+
+/// As [`verify`], with certificates and revocation facts from beside the token.
+#[must_use]
+pub fn verify_with(
+    token: &[u8],
+    imprint: &dyn Fn(Hash) -> Option<Vec<u8>>,
+    material: &Material,
+    setting: &Setting<'_>,
+) -> Judged {
     let mut judged = Judged {
         facts: TimeStampFacts {
             kind: String::new(),
@@ -106,7 +117,7 @@ pub fn verify(token: &[u8], imprint: &dyn Fn(Hash) -> Option<Vec<u8>>, setting: 
         chain: vec![],
         wanted: vec![],
     };
-    if let Err(verdict) = judge(token, imprint, setting, &mut judged) {
+    if let Err(verdict) = judge(token, imprint, material, setting, &mut judged) {
         judged.facts.verdict = verdict;
     }
     judged
@@ -115,18 +126,21 @@ pub fn verify(token: &[u8], imprint: &dyn Fn(Hash) -> Option<Vec<u8>>, setting: 
 fn judge(
     token: &[u8],
     imprint: &dyn Fn(Hash) -> Option<Vec<u8>>,
+    beside: &Material,
     setting: &Setting<'_>,
     judged: &mut Judged,
 ) -> Result<(), Verdict> {
     let format = |malformed: Malformed| Verdict::failed(SubIndication::FormatFailure, malformed.to_string());
     let der = normal(token).map_err(format)?;
     let data = SignedData::read(&der).map_err(format)?;
+    let mut material = data.material.clone();
+    material.extend(beside);
     let info = Info::of(&data).map_err(format)?;
     judged.facts.at = info.at;
     let [signer] = data.signers.as_slice() else {
         return Err(format(Malformed("a time-stamp has one signer")));
     };
-    let Some(certificate) = cms::find_certificate(&signer.id, cms::bound_of(signer), &data.material, setting)
+    let Some(certificate) = cms::find_certificate(&signer.id, cms::bound_of(signer), &material, setting)
     else {
         return Err(Verdict::indeterminate(
             SubIndication::NoSigningCertificateFound,
@@ -152,7 +166,7 @@ fn judge(
         return Err(Verdict::failed(SubIndication::Expired, "made after the certificate had ended"));
     }
     let when = When { earliest: Some(info.at), latest: setting.received.max(info.at) };
-    let outcome = chain::judge(&certificate, &data.material, when, Usage::TimeStamp, setting);
+    let outcome = chain::judge(&certificate, &material, when, Usage::TimeStamp, setting);
     judged.chain.clone_from(&outcome.chain);
     judged.wanted.clone_from(&outcome.wanted);
     if !outcome.verdict.is_passed() {

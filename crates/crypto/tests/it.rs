@@ -22,6 +22,8 @@ mod pki;
 mod secrets;
 #[path = "it/signatures.rs"]
 mod signatures;
+#[path = "it/signed/mod.rs"]
+mod signed;
 #[path = "it/token.rs"]
 mod token;
 

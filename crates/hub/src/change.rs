@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poststelle_evidence::{EvidenceError, NewEvidence};
-use poststelle_model::{Clock, MessageId, Part, TenantId};
+use poststelle_model::{Clock, Finding, MessageId, Part, TenantId};
 use poststelle_store::desk::{DeskItem, Note};
 use poststelle_store::drafts::{self, DraftWrite};
+use poststelle_store::inspection::{Derived, StoredSheet};
 use poststelle_store::jobs::{Fence, NewJob};
 use poststelle_store::messages::{self, Delivery, Inspection, NewMessage, Receipt};
+use poststelle_store::quarantine::Hold;
 use poststelle_store::threads::{self, Thread};
-use poststelle_store::{Db, Scope, StoreError, Tx, desk, jobs, search};
+use poststelle_store::{Db, Scope, StoreError, Tx, desk, inspection, jobs, quarantine, search};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -33,6 +35,18 @@ pub struct Change {
     pub inspections: Vec<(TenantId, MessageId, Inspection)>,
     /// Their parts.
     pub parts: Vec<(TenantId, MessageId, Vec<Part>)>,
+    /// New sheets of inspections.
+    pub sheets: Vec<(TenantId, MessageId, StoredSheet)>,
+    /// What outside sources said.
+    pub findings: Vec<(TenantId, MessageId, Finding)>,
+    /// Octets won from parts.
+    pub derived: Vec<(TenantId, MessageId, Derived)>,
+    /// Messages whose inspection has a new version.
+    pub versions: Vec<(TenantId, MessageId, i64)>,
+    /// Parts held back.
+    pub holds: Vec<Hold>,
+    /// Changed held parts; `version` is the version read.
+    pub hold_updates: Vec<Hold>,
     /// What can be found of messages from now on.
     pub search: Vec<search::Entry>,
     /// New deliveries.
@@ -252,6 +266,16 @@ async fn apply(tx: &mut Tx, clock: &dyn Clock, changes: &[&Change]) -> Result<()
         threads::join(tx, &rows!(threads, t => t.0)).await?;
         messages::insert_inspections(tx, &rows!(inspections, i => i.0)).await?;
         messages::insert_parts(tx, &rows!(parts, p => p.0)).await?;
+        inspection::insert_sheets(tx, &rows!(sheets, s => s.0)).await?;
+        inspection::insert_findings(tx, &rows!(findings, f => f.0)).await?;
+        inspection::insert_derived(tx, &rows!(derived, d => d.0)).await?;
+        for (tenant, message, version) in rows!(versions, v => v.0) {
+            inspection::set_version(tx, tenant, message, version).await?;
+        }
+        quarantine::insert(tx, &rows!(holds, h => h.tenant)).await?;
+        for hold in rows!(hold_updates, h => h.tenant) {
+            quarantine::update(tx, &hold).await?;
+        }
         search::insert(tx, &rows!(search, e => e.tenant)).await?;
         messages::insert_deliveries(tx, &rows!(deliveries, d => d.tenant)).await?;
         messages::update_deliveries(tx, &rows!(updates, d => d.tenant)).await?;
@@ -287,6 +311,14 @@ impl Change {
         let of_work = self.deliveries.iter().chain(&self.updates).map(|d| d.tenant);
         let of_drafts = self.drafts.iter().map(DraftWrite::tenant);
         let of_receipts = self.receipts.iter().map(|r| r.tenant);
-        of_messages.chain(of_rest).chain(of_work).chain(of_receipts).chain(of_drafts)
+        let of_updates = self.hold_updates.iter().map(|h| h.tenant);
+        let of_findings = self.findings.iter().map(|f| f.0);
+        of_messages
+            .chain(of_updates)
+            .chain(of_findings)
+            .chain(of_rest)
+            .chain(of_work)
+            .chain(of_receipts)
+            .chain(of_drafts)
     }
 }

@@ -13,7 +13,7 @@ use futures::stream::{self, BoxStream};
 use poststelle_crypto::keys::BlobKey;
 use poststelle_model::message::Transport;
 use poststelle_model::part::Encoding;
-use poststelle_model::{Fault, Message, Part, Reason, Timestamp};
+use poststelle_model::{BlobId, Fault, Message, Part, Reason, Timestamp};
 use poststelle_store::StoreError;
 use poststelle_store::blob::{BlobReader, BlobStore};
 
@@ -28,6 +28,14 @@ pub trait Content: Send + Sync {
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError>;
     /// All parts in order, in pages of at most 1,000 from `offset`.
     async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError>;
+    /// Is this part, or something in it, held back? Then [`Content::part`] refuses it.
+    fn is_held(&self, _part: &Part) -> bool {
+        false
+    }
+    /// Is anything held back? Then [`Content::original`] refuses the whole.
+    fn is_incomplete(&self) -> bool {
+        false
+    }
 }
 
 /// Knows one message format: finds parts, reads reports, decodes.
@@ -126,11 +134,29 @@ pub struct StoredContent {
     pub(crate) message: Message,
     pub(crate) db: poststelle_store::Db,
     pub(crate) opener: Arc<dyn Opener>,
+    /// Octets kept from readers and targets.
+    pub(crate) closed: Vec<ClosedRange>,
     /// Its parts, when this node just found them.
     pub(crate) parts: Option<Arc<[Part]>>,
     /// A reader at rest between two small reads: the original and ten thousand small parts share its blocks.
     pub(crate) resting: tokio::sync::Mutex<Option<BlobReader>>,
 }
+
+/// Octets of a part that is held back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedRange {
+    /// Number of the part.
+    pub part: i64,
+    /// Where its octets lie; `None` = in the original.
+    pub blob: Option<BlobId>,
+    /// First octet.
+    pub start: i64,
+    /// One past the last.
+    pub end: i64,
+}
+
+/// Code of the refusal to give out what is held.
+pub const HELD: &str = "PST-INSPECT-0001";
 
 /// Up to this size octets are handed on in one piece, bytes.
 const SMALL: u64 = 1024 * 1024;
@@ -148,6 +174,20 @@ impl StoredContent {
         let name = poststelle_store::blob::name(self.message.tenant, self.message.id, self.message.blob);
         let len = u64::try_from(self.message.size).unwrap_or(0);
         BlobReader::open(Arc::clone(&self.store), name, &self.key, len).await
+    }
+
+    fn closed_in(&self, blob: Option<BlobId>, start: i64, end: i64) -> Option<&ClosedRange> {
+        self.closed.iter().find(|c| c.blob == blob && c.start < end && start < c.end)
+    }
+
+    /// Refuses octets that hold something which is held back: a mail as a whole holds what its parts hold.
+    fn open_to_readers(&self, blob: Option<BlobId>, start: i64, end: i64) -> Result<(), ChannelError> {
+        match self.closed_in(blob, start, end) {
+            None => Ok(()),
+            Some(closed) => {
+                Err(ChannelError::never(Reason::new(HELD, Fault::Tenant).with("part", closed.part)))
+            }
+        }
     }
 
     /// Octets `start..end` of the original: a short range in one piece from the resting reader, a long one streamed.
@@ -188,10 +228,12 @@ impl StoredContent {
 #[async_trait]
 impl Content for StoredContent {
     async fn original(&self) -> Result<Octets, ChannelError> {
+        self.open_to_readers(None, 0, self.message.size)?;
         self.octets(0, u64::try_from(self.message.size).unwrap_or(0)).await
     }
 
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError> {
+        self.open_to_readers(part.blob, part.start, part.start.saturating_add(part.len))?;
         let start = u64::try_from(part.start).unwrap_or(0);
         let end = start.saturating_add(u64::try_from(part.len).unwrap_or(0));
         if end > u64::try_from(self.message.size).unwrap_or(0) {
@@ -223,6 +265,14 @@ impl Content for StoredContent {
             }
         });
         Ok(decoded.boxed())
+    }
+
+    fn is_held(&self, part: &Part) -> bool {
+        self.closed_in(part.blob, part.start, part.start.saturating_add(part.len)).is_some()
+    }
+
+    fn is_incomplete(&self) -> bool {
+        self.closed_in(None, 0, self.message.size).is_some()
     }
 
     async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError> {

@@ -23,6 +23,7 @@ use crate::accept::{AcceptError, PROCESS_VERSION};
 use crate::change::{Change, CommitError};
 use crate::deliver::NOTICE_VERSION;
 use crate::hub::Hub;
+use crate::inspecting::CHECK_VERSION;
 use crate::process::DELIVER_VERSION;
 use crate::trace;
 use crate::writing::SEND_VERSION;
@@ -250,6 +251,7 @@ impl Engine {
             ("process", v) if v <= PROCESS_VERSION => hub.process(job).await?,
             ("deliver", v) if v <= DELIVER_VERSION => hub.deliver(job, delivery).await?,
             ("notice", v) if v <= NOTICE_VERSION => hub.notice(job).await?,
+            ("check", v) if v <= CHECK_VERSION => hub.check_again(job).await?,
             ("send", v) if v <= SEND_VERSION => hub.send_job(job).await?,
             _ => return self.unknown(job).await,
         };

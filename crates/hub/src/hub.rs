@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
+use poststelle_inspect::station::Station;
 use poststelle_model::{Clock, ConnectorId, Ids, Message, MessageId, TenantId, Timestamp};
 use poststelle_store::blob::BlobStore;
 use poststelle_store::keys::Keys;
 use poststelle_store::tenants::{Connector, Tenant};
-use poststelle_store::{Db, Scope, StoreError, messages, tenants};
+use poststelle_store::{Db, Scope, StoreError, messages, quarantine, tenants};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::change::Committer;
 use crate::channel::Channel;
-use crate::content::{Opener, StoredContent};
+use crate::content::{ClosedRange, Opener, StoredContent};
 use crate::health::Health;
 use crate::letters::Letters;
 use crate::live::LogSizes;
@@ -87,6 +88,8 @@ pub struct Parts {
     pub openers: Vec<Arc<dyn Opener>>,
     /// Channels and connectors by name (`mail`, `hot_folder`, `webhook`).
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
+    /// Looks at every part of a message.
+    pub station: Arc<Station>,
     /// Writes notices to senders.
     pub notices: Arc<dyn Notices>,
     /// Reads addresses and writes letters of people.
@@ -111,6 +114,7 @@ pub struct Hub {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) openers: Vec<Arc<dyn Opener>>,
     pub(crate) channels: HashMap<&'static str, Arc<dyn Channel>>,
+    pub(crate) station: Arc<Station>,
     pub(crate) notices: Arc<dyn Notices>,
     pub(crate) letters: Arc<dyn Letters>,
     pub(crate) committer: Committer,
@@ -172,6 +176,7 @@ impl Hub {
             ids: parts.ids,
             openers: parts.openers,
             channels: parts.channels,
+            station: parts.station,
             notices: parts.notices,
             letters: parts.letters,
             committer,
@@ -320,11 +325,28 @@ impl Hub {
         Ok(row.map(|row| self.connectors.keep(key, now, Arc::new(row))))
     }
 
-    /// A message with access to its octets.
+    /// A message with access to its octets, but for those held back.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not there or its key was destroyed.
     pub async fn content(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<(Message, StoredContent), StoreError> {
+        let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
+        let closed = quarantine::closed(&mut tx, tenant, id).await?;
+        tx.rollback().await?;
+        let (message, content) = self.whole_content(tenant, id).await?;
+        let closed = closed
+            .into_iter()
+            .map(|c| ClosedRange { part: c.0, blob: c.1, start: c.2, end: c.2.saturating_add(c.3) })
+            .collect();
+        Ok((message, StoredContent { closed, ..content }))
+    }
+
+    /// A message with access to all its octets: for the station alone.
+    pub(crate) async fn whole_content(
         &self,
         tenant: TenantId,
         id: MessageId,
@@ -355,6 +377,7 @@ impl Hub {
             message: message.clone(),
             db: self.db.clone(),
             opener: Arc::clone(opener),
+            closed: Vec::new(),
             parts,
             resting: tokio::sync::Mutex::default(),
         };

@@ -21,6 +21,7 @@ pub mod directory;
 pub mod engine;
 pub mod health;
 pub mod hub;
+pub mod inspecting;
 pub mod letters;
 mod live;
 mod measured;

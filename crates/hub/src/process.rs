@@ -11,8 +11,8 @@ use std::time::Duration;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::part::Encoding;
 use poststelle_model::{
-    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, JobId, Message, Part,
-    Reason, ReceiptId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
+    ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, Findings, HoldCause,
+    JobId, Message, Part, Reason, ReceiptId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Job, NewJob};
@@ -24,6 +24,7 @@ use serde_json::json;
 use crate::change::Change;
 use crate::content::{Opened, Report, ReportAction, StoredContent};
 use crate::hub::Hub;
+use crate::inspecting::{About, FIRST_PAUSE};
 use crate::routing::{AttachmentFacts, Explanation, Facts, Placed, TEXT_CAP};
 use crate::{readable, search};
 
@@ -45,7 +46,7 @@ impl Hub {
             .subject
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
-        let (message, content) = self.content(tenant, id).await?;
+        let (message, content) = self.whole_content(tenant, id).await?;
         let crashed = job.attempts > self.limits.crashes;
         let opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
         let now = self.clock.now();
@@ -68,6 +69,17 @@ impl Hub {
                 .collect();
             (Explanation { placed, ..Explanation::default() }, false)
         };
+        let mut findings =
+            if job.attempts > 1 { self.findings(tenant, id).await? } else { Findings::default() };
+        let about = About::of(&opened);
+        let inspected = self.inspect(&message, &content, &about, 1, None, &mut findings).await?;
+        self.write_sheet(&message, &inspected, &findings, now, &mut change)?;
+        for (part, cause, note) in &inspected.holds {
+            self.hold(tenant, id, *part, (*cause, note), now, &mut change);
+        }
+        if change.holds.iter().any(|h| h.cause == HoldCause::Indeterminate) {
+            change.jobs.push(self.check_job(tenant, id, FIRST_PAUSE));
+        }
         self.plan(&message, &explanation, urgent, now, &mut change).await?;
         let planned: Vec<_> = change
             .deliveries
@@ -255,7 +267,11 @@ impl Hub {
                 changed_at: now,
                 version: 1,
             };
-            self.start_delivery(delivery, urgent, &placed.because, change);
+            if message.direction == Direction::Out && !change.holds.is_empty() {
+                self.park_for_hold(delivery, change);
+            } else {
+                self.start_delivery(delivery, urgent, &placed.because, change);
+            }
         }
         Ok(())
     }
@@ -458,6 +474,8 @@ fn unreadable(message: &Message) -> Opened {
             parent: -1,
             path: "0".to_owned(),
             leaf: true,
+            blob: None,
+            header: -1,
             start: 0,
             len: message.size,
             encoding: Encoding::Identity,

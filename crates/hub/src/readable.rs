@@ -21,11 +21,16 @@ pub fn body_part(parts: &[Part]) -> Option<&Part> {
 /// The first body part of a media type.
 #[must_use]
 pub fn body_parts<'p>(parts: &'p [Part], kind: &str) -> Option<&'p Part> {
+    written(parts).find(|p| p.declared == kind)
+}
+
+/// All parts of what was written: texts that are no attachments, but for those of enclosed mails.
+pub fn written(parts: &[Part]) -> impl Iterator<Item = &Part> {
     let enclosed: Vec<&str> = parts.iter().filter(|p| is_enclosed_mail(p)).map(|p| p.path.as_str()).collect();
-    let own = |p: &&Part| {
+    let own = move |p: &&Part| {
         p.leaf && !p.is_attachment() && !enclosed.iter().any(|e| p.path.starts_with(&format!("{e}.")))
     };
-    parts.iter().filter(own).find(|p| p.declared == kind)
+    parts.iter().filter(own)
 }
 
 /// The first `cap` bytes of a text, whole characters only.
@@ -218,6 +223,79 @@ fn character(reference: &str) -> Option<char> {
         "eacute" => 'é',
         _ => return None,
     })
+}
+
+/// A size in decimal units, `1,2 MB`.
+#[must_use]
+pub fn size(octets: i64) -> String {
+    let octets = octets.max(0);
+    let tenths = |unit: i64| {
+        let t = octets.saturating_mul(10) / unit;
+        if t < 100 && t % 10 != 0 { format!("{},{}", t / 10, t % 10) } else { format!("{}", t / 10) }
+    };
+    match octets {
+        0..1_000 => format!("{octets} Byte"),
+        1_000..1_000_000 => format!("{} kB", tenths(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", tenths(1_000_000)),
+        _ => format!("{} GB", tenths(1_000_000_000)),
+    }
+}
+
+/// One line as shown: no control or direction characters, spaces merged, at most `cap` characters.
+#[must_use]
+pub fn line(text: &str, cap: usize) -> String {
+    let clean: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let mut out = String::new();
+    let mut count = 0;
+    for c in clean.trim().chars().filter(|c| !c.is_control() && !is_bidi(*c)) {
+        if c == ' ' && out.ends_with(' ') {
+            continue;
+        }
+        if count == cap {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+        count += 1;
+    }
+    out
+}
+
+/// A media type in words.
+#[must_use]
+pub fn kind(media_type: &str) -> String {
+    let word =
+        match media_type {
+            "" | "application/octet-stream" => "Datei",
+            "application/pdf" => "PDF-Dokument",
+            "text/plain" => "Text",
+            "text/html" => "HTML-Text",
+            "text/csv" => "Tabelle (CSV)",
+            "text/calendar" => "Termin",
+            "text/vcard" => "Visitenkarte",
+            "image/jpeg" => "Bild (JPEG)",
+            "image/png" => "Bild (PNG)",
+            "image/gif" => "Bild (GIF)",
+            "image/tiff" => "Bild (TIFF)",
+            "message/rfc822" | "message/global" => "E-Mail",
+            "message/delivery-status" => "Zustellbericht",
+            "application/zip" => "ZIP-Archiv",
+            "application/xml" | "text/xml" => "XML-Datei",
+            "application/json" => "JSON-Datei",
+            "application/pkcs7-signature" | "application/x-pkcs7-signature" => "Signatur",
+            "application/pkcs7-mime" | "application/x-pkcs7-mime" => "verschlüsselter oder signierter Inhalt",
+            "application/msword"
+            | "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => "Word-Dokument",
+            "application/vnd.ms-excel"
+            | "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "Excel-Tabelle",
+            "application/vnd.openxmlformats-officedocument.presentationml.presentation" => {
+                "PowerPoint-Präsentation"
+            }
+            "application/vnd.oasis.opendocument.text" => "Textdokument (ODT)",
+            "application/vnd.oasis.opendocument.spreadsheet" => "Tabelle (ODS)",
+            other => return line(other, 80),
+        };
+    word.to_owned()
 }
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ pub fn who_acts(fault: Fault) -> String {
     say(&format!("fault-{}", fault.as_str()), &[])
 }
 
+/// A short code of a message's form in words.
+#[must_use]
+pub fn defect(code: &str) -> String {
+    let key = format!("defect-{code}");
+    if has(&key) { say(&key, &[]) } else { say("defect", &[("code", code)]) }
+}
+
 /// All keys of the file, in order.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     SOURCE

@@ -7,14 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use poststelle_inspect::Sheet;
 use poststelle_model::{
     Access, ConversationId, DeliveryId, DeliveryState, Event, Message, MessageId, Part, PrincipalId, Subject,
     TenantId, Timestamp,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::messages::{Delivery, Inspection, Line, Receipt};
+use poststelle_store::quarantine::{self, Hold};
 use poststelle_store::tenants::Tenant;
-use poststelle_store::{Scope, StoreError, access, desk, evidence, messages, tenants, threads};
+use poststelle_store::{
+    Scope, StoreError, access, desk, evidence, inspection as inspection_store, messages, tenants, threads,
+};
 use serde::Serialize;
 
 use crate::change::CommitError;
@@ -53,6 +57,10 @@ pub struct MessageView {
     pub message: Message,
     /// What was found out; `None` before processing.
     pub inspection: Option<Inspection>,
+    /// Its newest inspection sheet; `None` before processing, and for what was processed before there were any.
+    pub sheet: Option<Sheet>,
+    /// What is or was held back of it.
+    pub holds: Vec<Hold>,
     /// Which rule hit and why.
     pub explanation: Explanation,
     /// The first 1,000 parts.
@@ -310,6 +318,8 @@ impl Hub {
         let mut parts = messages::parts(&mut tx, tenant, id, 0, 1001).await?;
         let more_parts = parts.len() > 1000;
         parts.truncate(1000);
+        let sheet = inspection_store::sheet(&mut tx, tenant, id, None).await?;
+        let holds = quarantine::of_message(&mut tx, tenant, id).await?;
         let deliveries = messages::deliveries(&mut tx, tenant, id).await?;
         let receipts = messages::receipts(&mut tx, tenant, id).await?;
         let chain = evidence::chain(&mut tx, tenant, &Subject::message(id)).await?;
@@ -350,6 +360,8 @@ impl Hub {
             tenant: row,
             message,
             inspection,
+            sheet: sheet.and_then(|s| serde_json::from_str(&s.sheet).ok()),
+            holds,
             explanation,
             parts,
             more_parts,

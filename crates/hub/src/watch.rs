@@ -293,7 +293,7 @@ impl Watch {
                 continue;
             }
             let mut tx = hub.db.read(Scope::Tenant(tenant)).await?;
-            let needed = poststelle_store::messages::exists(&mut tx, tenant, message).await?
+            let needed = poststelle_store::inspection::names_blob(&mut tx, tenant, message, blob).await?
                 || poststelle_store::drafts::has_piece(&mut tx, tenant, blob).await?;
             if !needed {
                 hub.blobs.delete(&object.name).await?;

@@ -13,6 +13,7 @@ use poststelle_store::messages::Delivery;
 use poststelle_store::tenants::{self, Connector, Desk};
 use poststelle_store::{StoreError, Tx};
 
+use crate::inspecting;
 use crate::resume::may_have_arrived;
 use crate::texts;
 use crate::view::{DeliveryView, TimelineLine, Waiting};
@@ -145,6 +146,28 @@ impl Words<'_> {
                     &[("who", &self.who(&entry.who)), ("owner", &owner), ("until", &until)],
                 )
             }
+            Some(Event::Inspected) => {
+                let version = body.get("version").and_then(serde_json::Value::as_i64).unwrap_or(1);
+                let words = |kind: &str, of: &str| texts::say(&format!("{kind}-{}", field(of)), &[]);
+                texts::say(
+                    if version > 1 { "inspected-again" } else { "inspected" },
+                    &[
+                        ("version", &version.to_string()),
+                        ("danger", &format!("{}.", words("danger", "danger"))),
+                        ("form", &format!("{}.", words("form-verdict", "written_form"))),
+                    ],
+                )
+            }
+            Some(Event::HeldBack) => {
+                let mut note = poststelle_inspect::sheet::Note::new(field("note"));
+                let params = body.get("params").cloned().unwrap_or_default();
+                note.params = serde_json::from_value(params).unwrap_or_default();
+                texts::say("held-back", &[("part", &part(&body)), ("why", &inspecting::words(&note))])
+            }
+            Some(Event::HoldChanged) => texts::say(
+                &format!("hold-did-{}", field("act")),
+                &[("who", &self.who(&entry.who)), ("part", &part(&body)), ("words", field("words"))],
+            ),
             Some(Event::SenderNotified) => format!("Mitteilung an {} gesandt.", field("recipient")),
             _ if !sentence.is_empty() && !target.is_empty() => format!("{target}: {sentence}"),
             _ if !sentence.is_empty() => sentence,
@@ -172,6 +195,11 @@ impl Words<'_> {
             None => "Poststelle".to_owned(),
         }
     }
+}
+
+/// The number of the part an entry speaks of.
+fn part(body: &serde_json::Value) -> String {
+    body.get("part").and_then(serde_json::Value::as_i64).unwrap_or(0).to_string()
 }
 
 /// The principal who did something, if it was one.

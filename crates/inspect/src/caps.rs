@@ -18,6 +18,8 @@ pub struct Caps {
     pub path_bytes: usize,
     /// Largest file given to a parser that needs it whole (PDF, XML, CMS), bytes.
     pub whole_bytes: u64,
+    /// Memory for the dictionaries of one decoder, bytes.
+    pub dictionary_bytes: u64,
     /// Time for all checks of one part.
     pub part_time: Duration,
     /// Lines on one sheet; the rest is counted.
@@ -33,6 +35,7 @@ impl Default for Caps {
             depth: 5,
             path_bytes: 1024,
             whole_bytes: 32 * 1024 * 1024,
+            dictionary_bytes: 64 * 1024 * 1024,
             part_time: Duration::from_secs(60),
             lines: 5_000,
         }

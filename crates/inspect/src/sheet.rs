@@ -119,6 +119,7 @@ words! {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the macro has no place for the attribute")]
 impl Default for Assurance {
     fn default() -> Self {
         Self::Claimed
@@ -206,6 +207,7 @@ impl Note {
 
     /// With one more parameter, cut to 300 characters.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "callers give numbers and texts alike")]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.params.insert(name.to_owned(), value.to_string().chars().take(300).collect());
         self
@@ -244,6 +246,9 @@ pub struct PartLine {
     /// Signatures on it or in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<Report>,
+    /// Paths of the lines whose signatures cover it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
 }
 
 words! {

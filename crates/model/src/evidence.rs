@@ -110,6 +110,12 @@ events! {
     SubmissionAcceptance,
     /// House: parts found, rules asked, deliveries planned.
     Processed,
+    /// House: every part inspected, the sheet written.
+    Inspected,
+    /// House: a part was held back.
+    HeldBack,
+    /// House: a held part was spoken for, released or closed.
+    HoldChanged,
     /// House: a delivery could not go on now; says when the next try is.
     Deferred,
     /// House: the far side may have it; being cleared up.

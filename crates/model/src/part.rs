@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::BlobId;
+
 /// Transfer encoding of a part's octets in the original (RFC 2045 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +53,13 @@ pub struct Part {
     pub path: String,
     /// Has no children: what a person calls body or attachment.
     pub leaf: bool,
-    /// Start of the encoded octets in the original, bytes.
+    /// Where its octets lie: what was decrypted out of another part, or `None`, the original.
+    #[serde(default)]
+    pub blob: Option<BlobId>,
+    /// Start of its header there, bytes; -1 = it has none, or it was not kept. `header..start + len` is what RFC 1847 signs.
+    #[serde(default = "no_header")]
+    pub header: i64,
+    /// Start of the encoded octets there, bytes.
     pub start: i64,
     /// Length of the encoded octets, bytes.
     pub len: i64,
@@ -75,6 +83,10 @@ pub struct Part {
     pub sha256: String,
     /// What is wrong with its form, short codes; empty when nothing.
     pub defects: Vec<String>,
+}
+
+const fn no_header() -> i64 {
+    -1
 }
 
 impl Part {

@@ -14,8 +14,19 @@ use poststelle_hub::watch::Timers;
 use serde::Deserialize;
 
 /// The sections of the file.
-pub(crate) const SECTIONS: [&str; 10] =
-    ["database", "blobs", "keys", "web", "smtp", "mail", "connect", "telemetry", "limits", "timers"];
+pub(crate) const SECTIONS: [&str; 11] = [
+    "database",
+    "blobs",
+    "keys",
+    "web",
+    "smtp",
+    "mail",
+    "connect",
+    "inspect",
+    "telemetry",
+    "limits",
+    "timers",
+];
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +45,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub mail: Mail,
     pub connect: Connect,
+    pub inspect: Inspect,
     pub telemetry: Telemetry,
     pub limits: LimitSettings,
     pub timers: TimerSettings,
@@ -134,6 +146,21 @@ pub struct Connect {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct Inspect {
+    /// Virus scanner `clamd`: `unix:/path/of/the/socket` or `host:port`; empty = nothing is scanned, and every sheet says so.
+    pub clamd: String,
+    /// Whose law decides about the written form: `DE-MV` or `DE`.
+    pub jurisdiction: String,
+}
+
+impl Default for Inspect {
+    fn default() -> Self {
+        Self { clamd: String::new(), jurisdiction: "DE-MV".to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// Address for `/health` and `/metrics` alone, for nodes without pages; empty = none.
     pub listen: String,
@@ -219,6 +246,7 @@ impl Default for Config {
             smtp: Smtp::default(),
             mail: Mail::default(),
             connect: Connect::default(),
+            inspect: Inspect::default(),
             telemetry: Telemetry::default(),
             limits: LimitSettings::default(),
             timers: TimerSettings::default(),

@@ -19,6 +19,7 @@ use poststelle_hub::clock::{SkewedClock, SystemClock, SystemIds};
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::watch::Watch;
 use poststelle_hub::{Engine, Hub, Parts, texts};
+use poststelle_inspect::{Law, Station};
 use poststelle_mail::smtp::client::{ClientTls, Dns, Route, Tls};
 use poststelle_mail::smtp::server::{AuthPolicy, Mode, Server, Timeouts, fixed_tls};
 use poststelle_model::Clock;
@@ -172,6 +173,7 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
         channels,
+        station: Arc::new(station(config)?),
         notices: Arc::new(MailNotices { domain: config.domain.clone() }),
         letters: Arc::new(MailLetters { domain: config.domain.clone() }),
         domain: config.domain.clone(),
@@ -180,6 +182,19 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
     });
     hub.found_system().await?;
     Ok(hub)
+}
+
+/// The inspection station.
+fn station(config: &Config) -> Result<Station> {
+    let folder = config.data.join("pruefung");
+    std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    Ok(Station {
+        caps: poststelle_inspect::Caps::default(),
+        scanner: None,
+        folder,
+        by: format!("poststelle {}", env!("CARGO_PKG_VERSION")),
+        law: Law::of(&config.inspect.jurisdiction).context("inspect.jurisdiction")?,
+    })
 }
 
 /// A running node.

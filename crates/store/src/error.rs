@@ -46,6 +46,9 @@ pub enum StoreError {
     /// Keys or encryption.
     #[error(transparent)]
     Crypto(#[from] poststelle_crypto::CryptoError),
+    /// The octets of a message could not be read just now.
+    #[error("unreadable: {0}")]
+    Unreadable(String),
     /// Configuration.
     #[error("configuration: {0}")]
     Config(String),
@@ -72,9 +75,12 @@ impl StoreError {
     #[must_use]
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::Database(_) | Self::Conflict(_) | Self::Blob(_) | Self::Full | Self::ReadOnly => {
-                Retry::Later
-            }
+            Self::Database(_)
+            | Self::Conflict(_)
+            | Self::Unreadable(_)
+            | Self::Blob(_)
+            | Self::Full
+            | Self::ReadOnly => Retry::Later,
             _ => Retry::Never,
         }
     }
@@ -100,6 +106,7 @@ impl StoreError {
             Self::Newer { .. } => "PST-STORE-0011",
             Self::Older { .. } => "PST-STORE-0012",
             Self::ReadOnly => "PST-STORE-0015",
+            Self::Unreadable(_) => "PST-STORE-0016",
         };
         let reason = Reason::new(code, Fault::Operator).with("detail", self);
         match self {

@@ -313,7 +313,9 @@ pub async fn insert_parts(tx: &mut Tx, new: &[(TenantId, MessageId, Vec<Part>)])
                 p.disposition.as_str(),
                 p.size,
                 p.sha256.as_str(),
-                p.defects.join(" ")
+                p.defects.join(" "),
+                p.blob,
+                p.header
             ]);
             if rows.len() >= 2048 {
                 sql::PARTS_IN.run(tx, std::mem::take(&mut rows)).await?;
@@ -356,6 +358,8 @@ pub async fn parts(
                 size: int(r, 13)?,
                 sha256: text(r, 14)?,
                 defects: text(r, 15)?.split_whitespace().map(str::to_owned).collect(),
+                blob: parse_opt(r, 16, "parts.blob_id")?,
+                header: int(r, 17)?,
             })
         })
         .collect()

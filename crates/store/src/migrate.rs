@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, Texts)] = &[
     (7, Texts::One(include_str!("../migrations/0007_rules.sql"))),
     (8, Texts::One(include_str!("../migrations/0008_text_blocks.sql"))),
     (9, Texts::One(include_str!("../migrations/0009_open_items.sql"))),
+    (10, Texts::One(include_str!("../migrations/0010_inspection.sql"))),
 ];
 
 enum Texts {

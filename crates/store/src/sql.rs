@@ -59,6 +59,10 @@ pub const TENANT_TABLES: &[&str] = &[
     "receipts",
     "desk_items",
     "notes",
+    "sheets",
+    "findings",
+    "derived",
+    "quarantine",
     "drafts",
     "draft_parts",
     "draft_pieces",
@@ -247,8 +251,26 @@ statements! {
         known!("$8"), ", ", known!("$9"), ")"
     );
     THREAD_JOIN = "UPDATE messages SET in_reply_to = $1, conversation_id = $2 WHERE tenant_id = $3 AND id = $4";
-    PARTS = "SELECT n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects \
+    PARTS = "SELECT n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects, blob_id, header_at \
         FROM parts WHERE tenant_id = $1 AND message_id = $2 ORDER BY n LIMIT $3 OFFSET $4";
+    /// The newest sheet of a message, or the one of version `$3`.
+    SHEET_GET = "SELECT version, sheet, sha256, created_at FROM sheets WHERE tenant_id = $1 AND message_id = $2 AND ($3 = 0 OR version = $3) ORDER BY version DESC LIMIT 1";
+    SHEET_VERSIONS = "SELECT version, sha256, created_at FROM sheets WHERE tenant_id = $1 AND message_id = $2 ORDER BY version";
+    FINDINGS = "SELECT name, source, version, body, at FROM findings WHERE tenant_id = $1 AND message_id = $2 ORDER BY name";
+    DERIVED = "SELECT blob_id, part, size, sha256, created_at FROM derived WHERE tenant_id = $1 AND message_id = $2 ORDER BY blob_id";
+    BLOB_NAMED = "SELECT 1 FROM messages WHERE tenant_id = $1 AND id = $2 AND blob_id = $3 \
+        UNION ALL SELECT 1 FROM derived WHERE tenant_id = $1 AND message_id = $2 AND blob_id = $3";
+    QUARANTINE_OF = "SELECT message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version FROM quarantine \
+        WHERE tenant_id = $1 AND message_id = $2 ORDER BY part";
+    /// What waits for people or for the scanner, newest message first.
+    QUARANTINE_OPEN = "SELECT message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version FROM quarantine \
+        WHERE tenant_id = $1 AND state IN ('held', 'proposed') AND message_id < $2 ORDER BY message_id DESC, part LIMIT $3";
+    QUARANTINE_CLOSED = "SELECT q.part, p.blob_id, p.start_at, p.length FROM quarantine q JOIN parts p \
+        ON p.tenant_id = q.tenant_id AND p.message_id = q.message_id AND p.n = q.part WHERE q.tenant_id = $1 AND q.message_id = $2 AND q.state <> 'released' ORDER BY q.part";
+    QUARANTINE_COUNT = "SELECT COUNT(*) FROM quarantine WHERE tenant_id = $1 AND state IN ('held', 'proposed')";
+    QUARANTINE_UPDATE = "UPDATE quarantine SET cause = $1, note = $2, state = $3, next_check = $4, proposed_by = $5, words = $6, decided_by = $7, changed_at = $8, version = version + 1 \
+        WHERE tenant_id = $9 AND message_id = $10 AND part = $11 AND version = $12";
+    INSPECTION_VERSION = "UPDATE inspections SET version = $1 WHERE tenant_id = $2 AND message_id = $3 AND version = $1 - 1";
     DELIVERIES_OF_MESSAGE = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
         FROM deliveries WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
     DELIVERY_GET = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
@@ -407,7 +429,11 @@ inserts! {
     KEYS_IN = "message_keys", "tenant_id, message_id, wrapped", "";
     MESSAGE_MAILBOXES_IN = "message_mailboxes", "tenant_id, message_id, mailbox_id", "ON CONFLICT DO NOTHING";
     INSPECTIONS_IN = "inspections", "tenant_id, message_id, version, subject, sender_name, sender_address, recipients, sent_at, header_id, automatic, urgent, defects, explanation, created_at", "";
-    PARTS_IN = "parts", "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects", "";
+    PARTS_IN = "parts", "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects, blob_id, header_at", "";
+    SHEETS_IN = "sheets", "tenant_id, message_id, version, sheet, sha256, created_at", "";
+    FINDINGS_IN = "findings", "tenant_id, message_id, name, source, version, body, at", "ON CONFLICT DO NOTHING";
+    DERIVED_IN = "derived", "tenant_id, message_id, blob_id, part, size, sha256, created_at", "";
+    QUARANTINE_IN = "quarantine", "tenant_id, message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version", "";
     DELIVERIES_IN = "deliveries", "tenant_id, id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version", "";
     RECEIPTS_IN = "receipts", "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at", "";
     DESK_ITEMS_IN = "desk_items", "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before", "";

@@ -15,6 +15,8 @@ mod desk;
 mod directory;
 #[path = "it/drafts.rs"]
 mod drafts;
+#[path = "it/inspection.rs"]
+mod inspection;
 #[path = "it/jobs.rs"]
 mod jobs;
 #[path = "it/migrations.rs"]

@@ -267,7 +267,7 @@ async fn pack(content: &StoredContent, message: &Message, out: &Out) -> Result<(
     loop {
         let page = content.parts(offset).await.map_err(|e| e.to_string())?;
         let count = i64::try_from(page.len()).unwrap_or(PAGE);
-        for part in page.iter().filter(|p| is_file(p)) {
+        for part in page.iter().filter(|p| is_file(p) && !content.is_held(p)) {
             let mut name = file_name(part);
             if !used.insert(name.to_lowercase()) {
                 name = format!("{}-{name}", part.n);

@@ -13,8 +13,10 @@ use poststelle_hub::accounts::AccountError;
 use poststelle_hub::administer::AdminError;
 use poststelle_hub::change::CommitError;
 use poststelle_hub::channel::ChannelError;
+use poststelle_hub::content::HELD;
 use poststelle_hub::desk::DeskError;
 use poststelle_hub::directory::DirectoryError;
+use poststelle_hub::inspecting::HoldError;
 use poststelle_hub::rules::RulesError;
 use poststelle_hub::status::AlarmError;
 use poststelle_hub::targets::TargetsError;
@@ -192,6 +194,17 @@ impl From<ViewError> for Refusal {
     }
 }
 
+impl From<HoldError> for Refusal {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::View(error) => error.into(),
+            HoldError::SamePerson => Self::forbidden("PST-INSPECT-0003"),
+            HoldError::Late(_) => Self::wrong(StatusCode::CONFLICT, "PST-INSPECT-0004"),
+            HoldError::NoWords => Self::wrong(StatusCode::UNPROCESSABLE_ENTITY, "PST-INSPECT-0005"),
+        }
+    }
+}
+
 impl From<AccountError> for Refusal {
     fn from(error: AccountError) -> Self {
         match error {
@@ -341,6 +354,9 @@ impl From<AlarmError> for Refusal {
 
 impl From<ChannelError> for Refusal {
     fn from(error: ChannelError) -> Self {
+        if error.reason.code.as_str() == HELD {
+            return Self::new(StatusCode::FORBIDDEN, error.reason);
+        }
         tracing::warn!(%error, "content");
         of_reason(error.reason, error.retry)
     }

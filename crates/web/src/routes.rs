@@ -5,7 +5,8 @@ use axum::Router;
 use axum::routing::MethodRouter;
 
 use crate::api::{
-    connectors, drafts, intake, log, openapi, people, places, read, resume, rules, status, text_blocks,
+    connectors, drafts, inspection, intake, log, openapi, people, places, read, resume, rules, status,
+    text_blocks,
 };
 use crate::web::Web;
 use crate::{assets, download, pages, preview, probe};
@@ -54,6 +55,11 @@ routes! {
     "/nachrichten/{tenant}/{id}/teile/{picture}/vorschau" => get preview::picture;
     "/nachrichten/{tenant}/{id}/anhaenge.zip" => get download::page_zip;
     "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
+    "/nachrichten/{tenant}/{id}/pruefprotokoll" => get pages::sheet::show;
+    "/nachrichten/{tenant}/{id}/pruefprotokoll/json" => get pages::sheet::json;
+    "/nachrichten/{tenant}/{id}/pruefen" => post pages::sheet::check;
+    "/quarantaene" => get pages::quarantine::list;
+    "/quarantaene/{tenant}/{id}/{held}" => get pages::quarantine::show, post pages::quarantine::act;
     "/buecher" => get pages::books::choose;
     "/buecher/{tenant}/{book}" => get pages::books::show;
     "/buecher/{tenant}/{book}/csv" => get pages::books::csv;
@@ -102,6 +108,10 @@ routes! {
     "/api/v1/messages/{tenant}/{id}/original" => get download::api_original;
     "/api/v1/messages/{tenant}/{id}/parts/{n}" => get download::api_part;
     "/api/v1/messages/{tenant}/{id}/deliveries/{delivery}/resume" => post resume::resume;
+    "/api/v1/messages/{tenant}/{id}/sheet" => get inspection::sheet;
+    "/api/v1/messages/{tenant}/{id}/checks" => post inspection::check;
+    "/api/v1/messages/{tenant}/{id}/parts/{n}/hold" => get inspection::hold, post inspection::decide;
+    "/api/v1/tenants/{tenant}/quarantine" => get inspection::quarantine;
     "/api/v1/search" => get read::search;
     "/api/v1/drafts" => get drafts::list, post drafts::begin;
     "/api/v1/drafts/{tenant}/{draft}" => get drafts::one, put drafts::save, delete drafts::delete;

@@ -19,6 +19,8 @@ mod far_side;
 mod limits;
 #[path = "it/oracle.rs"]
 mod oracle;
+#[path = "it/scanner.rs"]
+mod scanner;
 #[path = "it/threads.rs"]
 mod threads;
 #[path = "it/webhook.rs"]

@@ -176,6 +176,8 @@ fn parts(split: &Split) -> Vec<Part> {
             parent: p.parent.map_or(-1, i64::from),
             path: p.path.clone(),
             leaf: p.kind == Kind::Leaf,
+            blob: None,
+            header: i64::try_from(p.header.start).unwrap_or(-1),
             start: i64::try_from(p.body.start).unwrap_or(i64::MAX),
             len: i64::try_from(p.body.end.saturating_sub(p.body.start)).unwrap_or(i64::MAX),
             encoding: match p.encoding {

@@ -342,8 +342,12 @@ pub(crate) async fn build(
 /// Original, parts and sheet, in this order.
 async fn fill(gather: &mut Gatherer, out: &Outgoing, key: &IdempotencyKey) -> Result<(), Trouble> {
     let file = if is_mail(&out.message) { "original.eml" } else { "original.bin" };
-    let open = Op::Open { file: file.to_owned(), part: None, sha256: out.message.sha256.clone() };
-    gather.file(open, out.content.original().await.map_err(Trouble::Content)?).await?;
+    // What holds something that is held back stays out, and the sheet says so.
+    let file = if out.content.is_incomplete() { "" } else { file };
+    if !file.is_empty() {
+        let open = Op::Open { file: file.to_owned(), part: None, sha256: out.message.sha256.clone() };
+        gather.file(open, out.content.original().await.map_err(Trouble::Content)?).await?;
+    }
 
     let mut head = json(&Sheet::new(out, key, file, Some(out.attempt)))?;
     head.pop();
@@ -366,13 +370,14 @@ async fn fill(gather: &mut Gatherer, out: &Outgoing, key: &IdempotencyKey) -> Re
 }
 
 async fn one_part(gather: &mut Gatherer, out: &Outgoing, part: &Part, first: bool) -> Result<(), Trouble> {
-    let file = part.leaf.then(|| format!("teile/{}", name::part_file(part.n, &part.name)));
+    let held = out.content.is_held(part);
+    let file = (part.leaf && !held).then(|| format!("teile/{}", name::part_file(part.n, &part.name)));
     if let Some(file) = &file {
         let open = Op::Open { file: file.clone(), part: Some(part.n), sha256: part.sha256.clone() };
         gather.file(open, out.content.part(part).await.map_err(Trouble::Content)?).await?;
     }
     gather.row(if first { b"\n" } else { b",\n" }).await?;
-    gather.row(&json(&PartRow::new(part, file))?).await
+    gather.row(&json(&PartRow::new(part, file, held))?).await
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Trouble> {

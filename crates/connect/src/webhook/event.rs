@@ -49,8 +49,9 @@ pub(crate) async fn body(out: &Outgoing, key: &IdempotencyKey, base: &str) -> Re
     let original = format!("{link}/original");
     let parts = out.content.parts(0).await?;
     let rows = parts.iter().take(MAX_PARTS).map(|part| {
-        let file = part.leaf.then(|| format!("{link}/parts/{}", part.n));
-        PartRow::new(part, file)
+        let held = out.content.is_held(part);
+        let file = (part.leaf && !held).then(|| format!("{link}/parts/{}", part.n));
+        PartRow::new(part, file, held)
     });
     let event = Event {
         specversion: "1.0",

@@ -91,6 +91,8 @@ pub fn row(n: i64, raw: &str, name: &str, data: &[u8], leaf: bool) -> Part {
         parent: if n == 0 { -1 } else { 0 },
         path: if n == 0 { "1".to_owned() } else { format!("1.{n}") },
         leaf,
+        blob: None,
+        header: -1,
         start: 0,
         len: 0,
         encoding: Encoding::Identity,

@@ -28,6 +28,15 @@ pub enum Detached<'a> {
     Digests(&'a [(Hash, Vec<u8>)]),
 }
 
+/// What a container that holds the signature knows besides: the DSS of a PDF, its document time-stamps.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Certificates and revocation facts.
+    pub material: Material,
+    /// Time-stamps that cover the signature, already judged.
+    pub timestamps: Vec<TimeStampFacts>,
+}
+
 /// Where content digests come from.
 struct Content<'a> {
     inside: Option<&'a [u8]>,
@@ -91,13 +100,24 @@ pub fn digests_needed(octets: &[u8]) -> Vec<Hash> {
 /// Judges all signers. An object that is no SignedData gives one report with `FORMAT_FAILURE`; one without signers none.
 #[must_use]
 pub fn verify(octets: &[u8], detached: Detached<'_>, setting: &Setting<'_>) -> Judgement {
+    verify_with(octets, detached, &Beside::default(), setting)
+}
+
+/// As [`verify`], for a signature in a container.
+#[must_use]
+pub fn verify_with(
+    octets: &[u8],
+    detached: Detached<'_>,
+    beside: &Beside,
+    setting: &Setting<'_>,
+) -> Judgement {
     let judge = || -> Read<Judgement> {
         let der = normal(octets)?;
         let data = SignedData::read(&der)?;
         let content = Content { inside: data.content.as_deref(), outside: detached };
         let mut judgement = Judgement::default();
         for signer in &data.signers {
-            let (report, wanted) = judge_signer(&data, signer, &content, setting);
+            let (report, wanted) = judge_signer(&data, signer, &content, beside, setting);
             judgement.reports.push(report);
             for want in wanted {
                 if !judgement.wanted.contains(&want) {
@@ -151,9 +171,11 @@ fn judge_signer(
     data: &SignedData<'_>,
     signer: &SignerInfo<'_>,
     content: &Content<'_>,
+    beside: &Beside,
     setting: &Setting<'_>,
 ) -> (Report, Vec<Wanted>) {
     let mut material = data.material.clone();
+    material.extend(&beside.material);
     let mut notes = Vec::new();
     let has_values = add_values(signer, &mut material).unwrap_or(false);
     let bound = bound_of(signer);
@@ -161,9 +183,9 @@ fn judge_signer(
     let integrity = integrity(data.content_type, signer, content, certificate.as_ref())
         .and_then(|()| binding(bound, certificate.as_ref()));
 
-    let (mut timestamps, mut wanted) = (Vec::new(), Vec::new());
+    let (mut timestamps, mut wanted) = (beside.timestamps.clone(), Vec::new());
     let mut stamp = |kind: &str, node: &Node<'_>, imprint: &dyn Fn(Hash) -> Option<Vec<u8>>| {
-        let judged = timestamp::verify(node.whole, imprint, setting);
+        let judged = timestamp::verify_with(node.whole, imprint, &beside.material, setting);
         wanted.extend(judged.wanted);
         timestamps.push(TimeStampFacts { kind: kind.to_owned(), ..judged.facts });
     };

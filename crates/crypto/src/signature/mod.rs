@@ -10,10 +10,15 @@ pub mod algorithm;
 pub mod assess;
 pub mod chain;
 pub mod cms;
+mod gather;
+pub mod jws;
+pub mod pdf;
 pub mod revocation;
 pub mod setting;
+pub mod xml;
 
 pub use chain::{Material, Outcome, Usage};
+pub use gather::{timestamp_report, unreadable};
 pub use setting::{Anchor, Setting, Trust, When};
 
 use serde::{Deserialize, Serialize};
@@ -124,6 +129,8 @@ words! {
         Pades = "PAdES",
         /// RFC 7515.
         Jws = "JWS",
+        /// RFC 3161, where a time-stamp takes the place of a signature: document time-stamps of PDF, ASiC.
+        TimeStamp = "TimeStamp",
     }
 }
 

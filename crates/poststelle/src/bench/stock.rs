@@ -437,6 +437,8 @@ fn message(
         parent: if n == 0 { -1 } else { 0 },
         path: n.to_string(),
         leaf,
+        blob: None,
+        header: -1,
         start: 800 * n,
         len: 700,
         encoding: Encoding::Base64,

@@ -13,6 +13,7 @@ use poststelle_crypto::keys::RootKey;
 use poststelle_hub::clock::{SystemClock, SystemIds};
 use poststelle_hub::watch::{Timers, Watch};
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
+use poststelle_inspect::Station;
 use poststelle_model::message::Transport;
 use poststelle_model::{ChannelKind, Direction, MailboxId, MessageId, TenantId, Who};
 use poststelle_store::blob::{BlobStore, DiskStore};
@@ -139,6 +140,7 @@ impl Place {
             ids: Arc::new(SystemIds),
             openers: vec![Arc::new(MailFormat::default())],
             channels: HashMap::new(),
+            station: Arc::new(Station::plain(&std::env::temp_dir())),
             notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
             letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
             domain: "poststelle.example".to_owned(),

@@ -14,7 +14,7 @@
 //! Sources: Unicode UAX #15 (NFC), UAX #9 (bidirectional controls), Microsoft "Naming Files, Paths, and
 //! Namespaces".
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -188,32 +188,40 @@ where
     I: IntoIterator<Item = S>,
     S: Into<String>,
 {
-    let mut taken: HashSet<String> = HashSet::new();
-    // Next number to try per name, so that thousands of equal names stay linear.
-    let mut next: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
-    let mut out = Vec::new();
-    for name in names {
+    let mut taken = Taken::default();
+    names.into_iter().map(|name| taken.take(name)).collect()
+}
+
+/// Names given away so far; see [`unique`].
+#[derive(Debug, Default)]
+pub struct Taken {
+    taken: HashSet<String>,
+    /// Next number to try per name, so that thousands of equal names stay linear.
+    next: HashMap<String, u32>,
+}
+
+impl Taken {
+    /// The name itself if it is free, else one like it.
+    pub fn take(&mut self, name: impl Into<String>) -> String {
         let name: String = name.into();
         let folded = fold(&name);
-        if taken.insert(folded.clone()) {
-            out.push(name);
-            continue;
+        if self.taken.insert(folded.clone()) {
+            return name;
         }
-        let n = next.entry(folded).or_insert(2);
-        let candidate = loop {
+        let n = self.next.entry(folded).or_insert(2);
+        loop {
             let candidate = numbered(&name, *n);
             *n = n.saturating_add(1);
-            if taken.insert(fold(&candidate)) || *n == u32::MAX {
-                break candidate;
+            if self.taken.insert(fold(&candidate)) || *n == u32::MAX {
+                return candidate;
             }
-        };
-        out.push(candidate);
+        }
     }
-    out
 }
 
 /// What case-insensitive file systems compare.
-fn fold(name: &str) -> String {
+#[must_use]
+pub fn fold(name: &str) -> String {
     name.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 

@@ -152,15 +152,16 @@ impl<W: AsyncWrite + Unpin + Send> Exporter<W> {
         store: &Arc<dyn BlobStore>,
         progress: Progress<'_>,
     ) -> Result<(), TransferError> {
-        let (mut after, mut number) = (String::new(), 0u32);
+        let (mut after, mut number) = ((String::new(), String::new()), 0u32);
         loop {
-            let rows = tx.all(tables::BLOBS, args![tenant, after.as_str(), INDEX]).await?;
+            let rows =
+                tx.all(tables::BLOBS, args![tenant, after.0.as_str(), after.1.as_str(), INDEX]).await?;
             let (mut index, mut names) = (Vec::new(), Vec::new());
             for row in &rows {
                 let message: MessageId = parse(row, 0, "messages.id")?;
                 let id: BlobId = parse(row, 1, "messages.blob_id")?;
                 let (size, digest, wrapped) = (int(row, 2)?, text(row, 3)?, text(row, 4)?);
-                after = message.to_string();
+                after = (message.to_string(), id.to_string());
                 let name = blob::name(tenant, message, id);
                 let size = u64::try_from(size).unwrap_or(0);
                 let key = Keys::blob_key(tenant_key, tenant, message, &wrapped, id);

@@ -387,7 +387,7 @@ impl<R: AsyncRead + Unpin + Send> Importer<'_, R> {
             return damaged(format!("rows of {table} were added"));
         }
         let of = |table| rows.get(table).copied().unwrap_or(0);
-        let keys: u64 = of("message_keys") + of("draft_pieces");
+        let keys: u64 = of("message_keys") + of("derived") + of("draft_pieces");
         if end.get("parts").and_then(Json::as_u64) != Some(self.parts)
             || end.get("blobs").and_then(Json::as_u64) != Some(self.report.blobs)
             || self.report.blobs + self.report.damaged.len() as u64 != keys

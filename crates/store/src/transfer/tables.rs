@@ -95,6 +95,8 @@ pub(super) const SHARED: &[Table] = &[
             UNION SELECT principal_id FROM notes WHERE tenant_id = $1 \
             UNION SELECT principal_id FROM drafts WHERE tenant_id = $1 \
             UNION SELECT changed_by FROM text_blocks WHERE tenant_id = $1 \
+            UNION SELECT proposed_by FROM quarantine WHERE tenant_id = $1 AND proposed_by <> '' \
+            UNION SELECT decided_by FROM quarantine WHERE tenant_id = $1 AND decided_by <> '' \
             UNION SELECT proposed_by FROM rule_releases WHERE tenant_id = $1 AND proposed_by <> '' \
             UNION SELECT principal_id FROM grants WHERE tenant_id = $1)",
         key: &[Text("id")],
@@ -133,7 +135,11 @@ pub(super) const OWN: &[Table] = tables! {
     "message_keys" [Text("message_id")] "tenant_id, message_id, wrapped";
     "message_mailboxes" [Text("message_id"), Text("mailbox_id")] "tenant_id, message_id, mailbox_id";
     "inspections" [Text("message_id")] "tenant_id, message_id, version, subject, sender_name, sender_address, recipients, sent_at, header_id, automatic, urgent, defects, explanation, created_at";
-    "parts" [Text("message_id"), Int("n")] "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects";
+    "parts" [Text("message_id"), Int("n")] "tenant_id, message_id, n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects, blob_id, header_at";
+    "sheets" [Text("message_id"), Int("version")] "tenant_id, message_id, version, sheet, sha256, created_at";
+    "findings" [Text("message_id"), Text("name")] "tenant_id, message_id, name, source, version, body, at";
+    "derived" [Text("blob_id")] "tenant_id, message_id, blob_id, part, size, sha256, created_at";
+    "quarantine" [Text("message_id"), Int("part")] "tenant_id, message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version";
     "deliveries" [Text("id")] "tenant_id, id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version";
     "receipts" [Text("id")] "tenant_id, id, message_id, delivery_id, kind, carried_by, body, created_at";
     "desk_items" [Text("delivery_id")] "tenant_id, delivery_id, desk_id, message_id, state, owner, due_at, urgent, created_at, version, changed_at, changed_by, before";
@@ -238,6 +244,8 @@ pub(crate) fn built(dialect: Dialect) -> Vec<(String, String)> {
 
 /// Blobs of a tenant whose keys are still there, in order; a piece of a draft stands in for message and blob.
 pub(super) const BLOBS: &str = "SELECT m.id, m.blob_id, m.size, m.sha256, k.wrapped FROM messages m JOIN message_keys k \
-    ON k.tenant_id = m.tenant_id AND k.message_id = m.id WHERE m.tenant_id = $1 AND m.id > $2 \
-    UNION ALL SELECT p.id, p.id, p.size, p.sha256, p.wrapped FROM draft_pieces p WHERE p.tenant_id = $1 AND p.id > $2 \
-    ORDER BY 1 LIMIT $3";
+    ON k.tenant_id = m.tenant_id AND k.message_id = m.id WHERE m.tenant_id = $1 AND (m.id, m.blob_id) > ($2, $3) \
+    UNION ALL SELECT d.message_id, d.blob_id, d.size, d.sha256, k.wrapped FROM derived d JOIN message_keys k \
+    ON k.tenant_id = d.tenant_id AND k.message_id = d.message_id WHERE d.tenant_id = $1 AND (d.message_id, d.blob_id) > ($2, $3) \
+    UNION ALL SELECT p.id, p.id, p.size, p.sha256, p.wrapped FROM draft_pieces p WHERE p.tenant_id = $1 AND (p.id, p.id) > ($2, $3) \
+    ORDER BY 1, 2 LIMIT $4";

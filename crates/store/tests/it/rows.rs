@@ -202,6 +202,8 @@ async fn texts_survive() {
             parent: -1,
             path: n.to_string(),
             leaf: true,
+            blob: None,
+            header: -1,
             start: n * 10,
             len: 10,
             encoding: Encoding::parse("base64"),

@@ -15,6 +15,7 @@ const SCHEMA: &[&str] = &[
     include_str!("../../migrations/0007_rules.sql"),
     include_str!("../../migrations/0008_text_blocks.sql"),
     include_str!("../../migrations/0009_open_items.sql"),
+    include_str!("../../migrations/0010_inspection.sql"),
     include_str!("../../migrations/0004_search.postgres.sql"),
 ];
 

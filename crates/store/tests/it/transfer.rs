@@ -8,9 +8,9 @@ use poststelle_crypto::keys::{MessageKey, RootKey};
 use poststelle_model::part::Encoding;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AdministrationId, AlarmId, ChannelKind, ConnectorId, DeliveryId, DeskState, Fault, JobId, MailboxId,
-    MessageId, NoteId, Part, PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Standing, Subject, TenantId,
-    Timestamp,
+    AdministrationId, AlarmId, BlobId, ChannelKind, ConnectorId, DeliveryId, DeskState, Fault, JobId,
+    MailboxId, MessageId, NoteId, Part, PrincipalId, Reason, ReceiptId, Role, Rule, RuleId, Standing,
+    Subject, TenantId, Timestamp,
 };
 use poststelle_store::access::{self, Principal};
 use poststelle_store::blob::{self, BlobReader, BlobStore, BlobWriter};
@@ -19,7 +19,7 @@ use poststelle_store::keys::Keys;
 use poststelle_store::messages::{self, Inspection, Receipt};
 use poststelle_store::tenants::{self, Connector};
 use poststelle_store::transfer::{self, Export, Import, Pending, TransferError};
-use poststelle_store::{Scope, desk, evidence, jobs, rules, text_blocks};
+use poststelle_store::{Scope, desk, evidence, inspection, jobs, quarantine, rules, text_blocks};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row, TypeInfo, ValueRef};
 
 use crate::bed::{self, Bed, THEN, TestIds};
@@ -175,6 +175,8 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
             parent: -1,
             path: "1".to_owned(),
             leaf: true,
+            blob: None,
+            header: -1,
             start: 0,
             len: 5,
             encoding: Encoding::parse("8bit"),
@@ -202,6 +204,13 @@ async fn furnish(house: &House, slug: &str) -> (TenantId, Vec<(MessageId, Vec<u8
         };
         desk::add_note(&mut tx, tenant, id, &note).await.unwrap();
         evidence::insert(&mut tx, &[first, bed::entry(tenant, &subject, 1)]).await.unwrap();
+        if i == 5 {
+            let won = put_inspected(house, tenant, id, &message_key, person).await;
+            inspection::insert_derived(&mut tx, &won.derived).await.unwrap();
+            inspection::insert_sheets(&mut tx, &won.sheets).await.unwrap();
+            inspection::insert_findings(&mut tx, &won.findings).await.unwrap();
+            quarantine::insert(&mut tx, &won.holds).await.unwrap();
+        }
         tx.enter(Scope::System).await.unwrap();
         let now = tx.now().await.unwrap();
         jobs::insert(&mut tx, now, &[bed::job(tenant, "process", &id.to_string(), Duration::ZERO)])
@@ -253,6 +262,34 @@ async fn put_draft(house: &House, tenant: TenantId, mailbox: MailboxId, owner: P
     }
     text_blocks::insert(&mut tx, tenant, &crate::text_blocks::block("Eingang", owner)).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// A message whose inspection won octets from its parts three times and holds one part back.
+async fn put_inspected(
+    house: &House,
+    tenant: TenantId,
+    message: MessageId,
+    key: &MessageKey,
+    person: PrincipalId,
+) -> crate::inspection::Inspected {
+    let mut all = crate::inspection::inspected(tenant, message, person);
+    for part in 0..3 {
+        let id = BlobId::new(&TestIds);
+        let blob_key = key.derive_blob_key(id.uuid().as_bytes()).unwrap();
+        let mut writer =
+            BlobWriter::create(&house.blobs, &blob::name(tenant, message, id), &blob_key).await.unwrap();
+        writer.push(b"entschluesselt").await.unwrap();
+        let (size, digests) = writer.finish().await.unwrap();
+        let derived = inspection::Derived {
+            blob: id,
+            part,
+            size: i64::try_from(size).unwrap(),
+            sha256: digests.sha256_hex(),
+            created_at: THEN,
+        };
+        all.derived.push((tenant, message, derived));
+    }
+    all
 }
 
 async fn export(house: &House, tenant: TenantId) -> (transfer::Report, Vec<u8>) {
@@ -333,7 +370,7 @@ async fn everything_arrives() {
             let source = if m == 0 { source } else { &houses().await.remove(n) };
             let (tenant, sent) = furnish(source, &slug).await;
             let (report, file) = export(source, tenant).await;
-            assert_eq!((report.blobs, report.damaged.len()), (123, 0));
+            assert_eq!((report.blobs, report.damaged.len()), (126, 0));
             assert_eq!(report.rows["messages"], 121);
             assert_eq!(
                 report.grants,
@@ -546,7 +583,7 @@ async fn a_damaged_blob_does_not_hold_the_others_back() {
         writer.push(&sent[2].1).await.unwrap();
         writer.finish().await.unwrap();
         let (report, file) = export(&source, tenant).await;
-        assert_eq!((report.damaged.as_slice(), report.blobs), ([sent[1].0, sent[2].0].as_slice(), 121));
+        assert_eq!((report.damaged.as_slice(), report.blobs), ([sent[1].0, sent[2].0].as_slice(), 124));
         let to = houses().await.remove(0);
         let arrived = import(&to, PHRASE, &file).await.unwrap().commit().await.unwrap();
         assert_eq!(

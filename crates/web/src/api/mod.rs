@@ -7,6 +7,7 @@
 
 pub(crate) mod connectors;
 pub(crate) mod drafts;
+pub(crate) mod inspection;
 pub(crate) mod intake;
 pub(crate) mod log;
 pub(crate) mod openapi;

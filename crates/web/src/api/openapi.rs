@@ -8,7 +8,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, LicenseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use super::{connectors, drafts, intake, log, people, places, read, resume, rules, status, text_blocks};
+use super::{
+    connectors, drafts, inspection, intake, log, people, places, read, resume, rules, status, text_blocks,
+};
 use crate::download;
 
 /// A refusal (RFC 9457); `code` is stable, `detail` is a German sentence for people.
@@ -104,6 +106,11 @@ impl Modify for Doors {
         download::api_original,
         download::api_part,
         resume::resume,
+        inspection::sheet,
+        inspection::check,
+        inspection::hold,
+        inspection::decide,
+        inspection::quarantine,
         drafts::list,
         drafts::begin,
         drafts::one,

@@ -7,9 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures::StreamExt;
 use poststelle_hub::content::Content;
+use poststelle_hub::inspecting;
 use poststelle_hub::readable::{body_parts, from_html};
 use poststelle_hub::texts;
 use poststelle_hub::view::{DeliveryView, ListLine, MessageView, NoteView, SeenView, TimelineLine, Waiting};
+use poststelle_inspect::face::Block;
+use poststelle_inspect::sheet::PartVerdict;
 use poststelle_model::{DeliveryState, Direction, Part, Timestamp};
 use poststelle_store::messages::Line;
 use serde::Deserialize;
@@ -17,7 +20,8 @@ use serde::Deserialize;
 use super::desk::{self, Panel};
 use super::live::Live;
 use super::messages::{Row, colour, in_words, standing};
-use super::{Frame, books, page, resume};
+use super::sheet::{self, Shown};
+use super::{Frame, books, page, quarantine, resume};
 use crate::download::{MessagePath, file_name, ids, is_enclosed_mail, is_file};
 use crate::error::Refusal;
 use crate::session::Person;
@@ -44,6 +48,10 @@ struct MessagePage {
     waiting: Vec<Wait>,
     body: Body,
     defects: Vec<String>,
+    /// What the inspection says first.
+    verdicts: Vec<Shown>,
+    /// Where the sheet is; empty = there is none.
+    sheet: String,
     files: Vec<File>,
     more_parts: bool,
     attachments: bool,
@@ -99,6 +107,11 @@ struct File {
     name: String,
     kind: String,
     size: String,
+    /// The inspection's word about it, and its colour; empty = there is none.
+    verdict: String,
+    colour: &'static str,
+    /// Where it is decided about; empty = it is not held.
+    held: String,
     /// Inside which part; empty = at the top.
     inside: String,
     remarks: Vec<String>,
@@ -207,8 +220,10 @@ pub(crate) async fn show(
         defects: view
             .inspection
             .as_ref()
-            .map(|i| i.defects.iter().map(|d| defect(d)).collect())
+            .map(|i| i.defects.iter().map(|d| texts::defect(d)).collect())
             .unwrap_or_default(),
+        verdicts: view.sheet.as_ref().map(|s| sheet::shown(inspecting::first_words(s))).unwrap_or_default(),
+        sheet: if view.sheet.is_some() { sheet::path(&base) } else { String::new() },
         files: files(&view, &base),
         more_parts: view.more_parts,
         attachments: view.more_parts || view.parts.iter().any(is_file),
@@ -346,19 +361,24 @@ fn technical(view: &MessageView) -> Vec<Fact> {
     facts
 }
 
-/// A short code of the format in words.
-pub(crate) fn defect(code: &str) -> String {
-    let key = format!("defect-{code}");
-    if texts::has(&key) { texts::say(&key, &[]) } else { texts::say("defect", &[("code", code)]) }
-}
-
 fn files(view: &MessageView, base: &str) -> Vec<File> {
     let name_of = |n: i64| view.parts.iter().find(|p| p.n == n);
     view.parts
         .iter()
         .filter(|p| p.leaf || is_enclosed_mail(p))
         .map(|p| {
-            let mut remarks: Vec<String> = p.defects.iter().map(|d| defect(d)).collect();
+            let mut remarks: Vec<String> = p.defects.iter().map(|d| texts::defect(d)).collect();
+            let line = view.sheet.as_ref().and_then(|s| s.parts.iter().find(|l| l.part == Some(p.n)));
+            let notes = line.map(|l| l.notes.as_slice()).unwrap_or_default();
+            remarks.extend(notes.iter().filter(|n| n.code != "form").map(inspecting::words));
+            remarks.extend(line.iter().flat_map(|l| &l.signatures).map(inspecting::one_line));
+            let hold = view.holds.iter().find(|h| h.part == p.n);
+            let closed = hold.is_some_and(|h| h.state.is_closed_to_readers());
+            let verdict = match (hold, line) {
+                (Some(hold), _) => texts::say(&format!("hold-state-{}", hold.state.as_str()), &[]),
+                (None, Some(line)) => inspecting::verdict(line.verdict),
+                (None, None) => String::new(),
+            };
             if !p.detected.is_empty() && !same_kind(&p.declared, &p.detected) {
                 remarks.push(format!(
                     "Angegeben als {}, dem Inhalt nach {}.",
@@ -378,8 +398,20 @@ fn files(view: &MessageView, base: &str) -> Vec<File> {
                 steps += 1;
             }
             File {
-                href: format!("{base}/teile/{}", p.n),
-                look: if preview::can(p) { format!("{base}/teile/{}/ansehen", p.n) } else { String::new() },
+                held: hold.map(|h| quarantine::path(h.tenant, h.message, h.part)).unwrap_or_default(),
+                colour: match (closed, line.map(|l| l.verdict)) {
+                    (true, _) => "danger",
+                    (_, Some(PartVerdict::Good)) => "success",
+                    (_, Some(PartVerdict::Unchecked)) => "warning",
+                    _ => "info",
+                },
+                verdict,
+                href: if closed { String::new() } else { format!("{base}/teile/{}", p.n) },
+                look: if !closed && preview::can(p) {
+                    format!("{base}/teile/{}/ansehen", p.n)
+                } else {
+                    String::new()
+                },
                 name: file_name(p),
                 kind: text::kind(if p.detected.is_empty() { &p.declared } else { &p.detected }),
                 size: text::size(if p.leaf { p.size } else { p.len }),

@@ -12,8 +12,10 @@ pub(crate) mod live;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod operator;
+pub(crate) mod quarantine;
 pub(crate) mod resume;
 pub(crate) mod search;
+pub(crate) mod sheet;
 pub(crate) mod sign_in;
 pub(crate) mod text_blocks;
 pub(crate) mod upload;
@@ -85,6 +87,7 @@ impl Frame {
             "/nachrichten" | "/suche" | "/buecher" => "/hilfe#finden",
             "/entwuerfe" => "/hilfe#schreiben",
             "/konto" => "/hilfe#anmelden",
+            "/quarantaene" => "/hilfe#quarantaene",
             "/verwaltung" => "/hilfe#verwalten",
             _ => "/hilfe",
         }

@@ -19,6 +19,7 @@ use poststelle_hub::channel::{
 use poststelle_hub::clock::SystemIds;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
+use poststelle_inspect::Station;
 use poststelle_model::message::Transport;
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
@@ -354,6 +355,7 @@ async fn node_with(
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
         channels,
+        station: Arc::new(Station::plain(&std::env::temp_dir())),
         notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
         letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
         domain: "poststelle.example".to_owned(),

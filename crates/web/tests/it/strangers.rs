@@ -11,9 +11,11 @@ use poststelle_hub::watch::{Timers, Watch};
 use poststelle_hub::writing::{Origin, Typed, Upload};
 use poststelle_model::people::{Grant, Place};
 use poststelle_model::{
-    AlarmId, ChannelKind, DeliveryState, DraftId, DraftPartId, Fault, MessageId, PrincipalId, Reason, Role,
+    AlarmId, ChannelKind, DeliveryState, DraftId, DraftPartId, Fault, HoldCause, HoldState, MessageId,
+    PrincipalId, Reason, Role, TenantId,
 };
 use poststelle_store::desk::DeskItem;
+use poststelle_store::quarantine::{self, Hold};
 use poststelle_store::{Scope, access, evidence, tenants};
 use sqlx::{AnyPool, AssertSqlSafe, Column, Row};
 use uuid::Uuid;
@@ -94,6 +96,30 @@ pub struct Caller {
     pub csrf: String,
 }
 
+/// Holds the attachment of a foreign message back.
+async fn hold(bed: &Bed, tenant: TenantId, message: MessageId) {
+    bed.processed(tenant, message).await;
+    let at = bed.hub.clock().now();
+    let held = Hold {
+        tenant,
+        message,
+        part: 2,
+        cause: HoldCause::Infected,
+        note: "{\"code\":\"malware\",\"params\":{\"signature\":\"Zebra\"}}".to_owned(),
+        state: HoldState::Held,
+        next_check: at,
+        proposed_by: None,
+        words: "zebra".to_owned(),
+        decided_by: None,
+        held_at: at,
+        changed_at: at,
+        version: 1,
+    };
+    let mut tx = bed.hub.db().begin(Scope::Tenant(tenant)).await.unwrap();
+    quarantine::insert(&mut tx, &[held]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 async fn signed_in(bed: &Bed, name: &'static str, who: PrincipalId) -> Caller {
     let (cookie, csrf) = bed.session(who).await;
     Caller { name, headers: vec![("cookie", cookie)], csrf }
@@ -172,6 +198,7 @@ impl World {
             "/entwuerfe/{tenant}/{draft}/loeschen" => self.draft_version + 2,
             "/verwaltung/{tenant}/regeln/{rule}" => 0,
             "/verwaltung/{tenant}/regeln" | "/verwaltung/{tenant}/ziele/{connector}" => 1,
+            "/quarantaene/{tenant}/{id}/{held}" => 1,
             _ => self.version,
         }
     }
@@ -191,6 +218,7 @@ impl World {
                 return format!("schritt=aus&regel={}", self.value(Kind::Rule, 1));
             }
             "/verwaltung/{tenant}/regeln/{rule}" => "name=Nachtregel&art=cel&cel=true&aktion=clearing",
+            "/quarantaene/{tenant}/{id}/{held}" => "art=propose&grund=Fehlalarm",
             "/verwaltung/{tenant}/ziele/{connector}" => "name=Ablage&adresse=https://fach.example/&aktiv=ja",
             _ => "",
         };
@@ -221,6 +249,9 @@ impl World {
             // Each path its own name: a name is there once.
             let name = if path.ends_with("{block}") { "Zebra-Gruß" } else { "Zebra-Neu" };
             return vec![format!("\"name\":\"{name}\",\"text\":\"Zebra\""), version(1)];
+        }
+        if path.ends_with("/hold") {
+            return vec!["\"act\":\"agree\"".to_owned(), version(2)];
         }
         // Prepared, released; and a connector after the page changed it.
         match path.strip_prefix("/api/v1/tenants/{tenant}/") {
@@ -262,6 +293,7 @@ impl World {
 
         let own = bed.accept(a, b"From: a@b.example\r\nSubject: Bauantrag\r\n\r\nText\r\n").await;
         let message = bed.accept(b, &marked_mail()).await;
+        hold(&bed, b.tenant, message).await;
         let own_delivery = bed.stands(a.tenant, own, DeliveryState::Parked).await;
         let delivery = bed.stands(b.tenant, message, DeliveryState::Parked).await;
         let (own_item, item) = (on_desk(&bed, a, own).await, on_desk(&bed, b, message).await);

@@ -17,6 +17,7 @@ use poststelle_hub::channel::Channel;
 use poststelle_hub::clock::{SystemClock, SystemIds};
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
+use poststelle_inspect::Station;
 use poststelle_mail::smtp::client::{ClientTls, Route, Timeouts, Tls};
 use poststelle_mail::smtp::server::{Config, Mode, Server};
 use poststelle_model::{ChannelKind, Direction, MessageId, TenantId, Who};
@@ -157,6 +158,7 @@ async fn hub(dir: &Path, mail: MailChannel, settings: &Settings) -> Arc<Hub> {
         ids: Arc::new(SystemIds),
         openers: vec![Arc::new(MailFormat::default())],
         channels,
+        station: Arc::new(Station::plain(&std::env::temp_dir())),
         notices: Arc::new(MailNotices { domain: "hub.example".into() }),
         letters: Arc::new(MailLetters { domain: "hub.example".into() }),
         domain: "hub.example".into(),

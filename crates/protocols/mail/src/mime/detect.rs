@@ -2,13 +2,13 @@
 //! Media type by content, from the first octets of a part.
 //!
 //! Guarantees: total, looks at [`HEAD_BYTES`] octets (and, for ZIP, at member names within the first
-//! [`ZIP_BYTES`]), the same answer however the content was cut. An answer is a hint for rules and screens,
+//! [`ZIP_BYTES`]), the same answer however the content was cut ([`Detector`]). An answer is a hint for rules and screens,
 //! no proof that the file is well formed, and `None` means only that no pattern fitted.
 
 /// Octets kept from the beginning of a part.
 pub const HEAD_BYTES: usize = 512;
 /// Octets of a ZIP file searched for telling member names.
-pub(super) const ZIP_BYTES: u64 = 1024 * 1024;
+const ZIP_BYTES: u64 = 1024 * 1024;
 
 const ZIP: &str = "application/zip";
 
@@ -42,6 +42,10 @@ const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"%!PS", "application/postscript"),
     (0, b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
     (0, b"\x7fELF", "application/x-executable"),
+    (0, b"\xcf\xfa\xed\xfe", "application/x-mach-binary"),
+    (0, b"\xca\xfe\xba\xbe", "application/java-vm"),
+    (0, b"L\0\0\0\x01\x14\x02\0", "application/x-ms-shortcut"),
+    (0, b"MSCF\0\0\0\0", "application/vnd.ms-cab-compressed"),
     (0, b"-----BEGIN PGP ", "application/pgp-encrypted"),
     (0, b"-----BEGIN PKCS7-----", "application/pkcs7-mime"),
 ];
@@ -156,9 +160,51 @@ fn is_text(head: &[u8]) -> bool {
     head.iter().all(|b| *b >= 0x20 && *b != 0x7f || matches!(b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
 }
 
+/// Finds the media type of content that goes by in pieces.
+#[derive(Debug, Default)]
+pub struct Detector {
+    head: Vec<u8>,
+    zip: Option<ZipNames>,
+}
+
+impl Detector {
+    /// The next octets.
+    pub fn push(&mut self, octets: &[u8]) {
+        if self.head.len() < HEAD_BYTES {
+            let room = (HEAD_BYTES - self.head.len()).min(octets.len());
+            self.head.extend_from_slice(octets.get(..room).unwrap_or_default());
+            // Known from the fourth octet on; the first pieces are looked at again from the head.
+            if self.zip.is_none() && self.head.starts_with(b"PK\x03\x04") {
+                let mut zip = ZipNames::default();
+                let before = self.head.len() - room;
+                zip.push(self.head.get(..before).unwrap_or_default());
+                self.zip = Some(zip);
+            }
+        }
+        if let Some(zip) = &mut self.zip {
+            zip.push(octets);
+        }
+    }
+
+    /// The first octets ([`HEAD_BYTES`], or all if shorter).
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The media type, when all octets went by.
+    #[must_use]
+    pub fn finish(self) -> Option<&'static str> {
+        match detect(&self.head) {
+            Some(ZIP) => self.zip.and_then(ZipNames::finish).or(Some(ZIP)),
+            other => other,
+        }
+    }
+}
+
 /// Looks for OOXML member names in the local headers of a ZIP file that goes by.
 #[derive(Debug, Default)]
-pub(super) struct ZipNames {
+struct ZipNames {
     seen: u64,
     /// End of what was searched: a header and its name may lie across two pieces.
     tail: Vec<u8>,
@@ -169,7 +215,7 @@ pub(super) struct ZipNames {
 const HEADER_AND_PREFIX: usize = 30 + 5;
 
 impl ZipNames {
-    pub(super) fn push(&mut self, octets: &[u8]) {
+    fn push(&mut self, octets: &[u8]) {
         if self.found.is_some() || self.seen >= ZIP_BYTES {
             return;
         }
@@ -187,7 +233,7 @@ impl ZipNames {
         }
     }
 
-    pub(super) fn finish(self) -> Option<&'static str> {
+    fn finish(self) -> Option<&'static str> {
         self.found
     }
 }

@@ -6,7 +6,7 @@
 use poststelle_crypto::digest::Sha256;
 
 use super::decode::Decoder;
-use super::detect::{HEAD_BYTES, ZipNames, detect};
+use super::detect::Detector;
 use super::{Defect, Encoding};
 
 /// Decodes, hashes and looks at one leaf.
@@ -17,9 +17,8 @@ pub(super) struct Leaf {
 
 struct Facts {
     hasher: Sha256,
-    head: Vec<u8>,
+    detector: Detector,
     len: u64,
-    zip: Option<ZipNames>,
 }
 
 /// What is known when the leaf has ended.
@@ -33,7 +32,7 @@ pub(super) struct Content {
 
 impl Leaf {
     pub(super) fn new(encoding: Encoding) -> Self {
-        let facts = Facts { hasher: Sha256::new(), head: Vec::new(), len: 0, zip: None };
+        let facts = Facts { hasher: Sha256::new(), detector: Detector::default(), len: 0 };
         Self { decoder: Decoder::new(encoding), facts }
     }
 
@@ -52,11 +51,9 @@ impl Leaf {
         scratch.clear();
         self.decoder.finish(scratch);
         self.facts.push(scratch);
-        let Facts { hasher, head, len, zip } = self.facts;
-        let mut detected = detect(&head);
-        if detected == Some("application/zip") {
-            detected = zip.and_then(ZipNames::finish).or(detected);
-        }
+        let Facts { hasher, detector, len } = self.facts;
+        let head = detector.head().to_vec();
+        let detected = detector.finish();
         Content { sha256: hasher.finish(), len, head, detected, defect: self.decoder.defect() }
     }
 }
@@ -66,20 +63,7 @@ impl Facts {
         if octets.is_empty() {
             return;
         }
-        if self.head.len() < HEAD_BYTES {
-            let room = (HEAD_BYTES - self.head.len()).min(octets.len());
-            self.head.extend_from_slice(octets.get(..room).unwrap_or_default());
-            // Known from the fourth octet on; the first pieces are looked at again from the head.
-            if self.zip.is_none() && self.head.starts_with(b"PK\x03\x04") {
-                let mut zip = ZipNames::default();
-                let before = self.head.len() - room;
-                zip.push(self.head.get(..before).unwrap_or_default());
-                self.zip = Some(zip);
-            }
-        }
-        if let Some(zip) = &mut self.zip {
-            zip.push(octets);
-        }
+        self.detector.push(octets);
         self.len += octets.len() as u64;
         self.hasher.update(octets);
     }

@@ -28,7 +28,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use self::decode::Decoder;
-pub use self::detect::{HEAD_BYTES, detect};
+pub use self::detect::{Detector, HEAD_BYTES, detect};
 pub use self::field::{Field, Fields, Structured};
 pub use self::header::{Date, Header, Mailbox, Summary};
 pub use self::splitter::Splitter;

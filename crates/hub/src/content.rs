@@ -4,13 +4,14 @@
 //! A part is a range of the original plus its transfer encoding; decoding is the
 //! business of the message's format, so it comes in through [`Opener`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use poststelle_crypto::keys::BlobKey;
+use poststelle_crypto::keys::{BlobKey, MessageKey};
 use poststelle_model::message::Transport;
 use poststelle_model::part::Encoding;
 use poststelle_model::{BlobId, Fault, Message, Part, Reason, Timestamp};
@@ -130,7 +131,11 @@ pub enum ReportAction {
 /// The stored octets of a message.
 pub struct StoredContent {
     pub(crate) store: Arc<dyn BlobStore>,
-    pub(crate) key: BlobKey,
+    pub(crate) key: MessageKey,
+    /// Short name of its tenant.
+    pub(crate) slug: String,
+    /// Lengths of what was won from its parts just now, before it is committed.
+    pub(crate) fresh: std::sync::Mutex<HashMap<BlobId, u64>>,
     pub(crate) message: Message,
     pub(crate) db: poststelle_store::Db,
     pub(crate) opener: Arc<dyn Opener>,
@@ -171,9 +176,46 @@ impl StoredContent {
     /// # Errors
     /// When the blob cannot be read.
     pub async fn reader(&self) -> Result<BlobReader, StoreError> {
-        let name = poststelle_store::blob::name(self.message.tenant, self.message.id, self.message.blob);
         let len = u64::try_from(self.message.size).unwrap_or(0);
-        BlobReader::open(Arc::clone(&self.store), name, &self.key, len).await
+        self.reader_of(self.message.blob, len).await
+    }
+
+    async fn reader_of(&self, blob: BlobId, len: u64) -> Result<BlobReader, StoreError> {
+        let name = poststelle_store::blob::name(self.message.tenant, self.message.id, blob);
+        BlobReader::open(Arc::clone(&self.store), name, &self.blob_key(blob)?, len).await
+    }
+
+    /// The key of one of its blobs.
+    pub(crate) fn blob_key(&self, blob: BlobId) -> Result<BlobKey, StoreError> {
+        Ok(self.key.derive_blob_key(blob.uuid().as_bytes())?)
+    }
+
+    /// Remembers octets that were just won from a part.
+    pub(crate) fn remember(&self, blob: BlobId, len: u64) {
+        self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(blob, len);
+    }
+
+    /// Octets of a part in what was won from another one.
+    async fn won(&self, blob: BlobId, start: u64, end: u64) -> Result<Octets, ChannelError> {
+        let known = self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&blob).copied();
+        let find = async {
+            let len = match known {
+                Some(len) => len,
+                None => {
+                    let (tenant, id) = (self.message.tenant, self.message.id);
+                    let mut tx = self.db.read(poststelle_store::Scope::Tenant(tenant)).await?;
+                    let all = poststelle_store::inspection::derived(&mut tx, tenant, id).await?;
+                    let found = all.into_iter().find(|d| d.blob == blob);
+                    let found = found.ok_or_else(|| StoreError::NotFound(format!("blob {blob}")))?;
+                    let len = u64::try_from(found.size).unwrap_or(0);
+                    self.remember(blob, len);
+                    len
+                }
+            };
+            self.reader_of(blob, len).await.map(|reader| (reader, len))
+        };
+        let (reader, len) = find.await.map_err(|e| store_error(&e))?;
+        Ok(Self::range(reader, start.min(len), end.min(len)))
     }
 
     fn closed_in(&self, blob: Option<BlobId>, start: i64, end: i64) -> Option<&ClosedRange> {
@@ -236,11 +278,14 @@ impl Content for StoredContent {
         self.open_to_readers(part.blob, part.start, part.start.saturating_add(part.len))?;
         let start = u64::try_from(part.start).unwrap_or(0);
         let end = start.saturating_add(u64::try_from(part.len).unwrap_or(0));
-        if end > u64::try_from(self.message.size).unwrap_or(0) {
+        if part.blob.is_none() && end > u64::try_from(self.message.size).unwrap_or(0) {
             let reason = Reason::new("PST-HUB-0002", Fault::Operator).with("part", part.n);
             return Err(ChannelError::never(reason));
         }
-        let raw = self.octets(start, end).await?;
+        let raw = match part.blob {
+            Some(blob) => self.won(blob, start, end).await?,
+            None => self.octets(start, end).await?,
+        };
         if part.encoding == Encoding::Identity {
             return Ok(raw);
         }

@@ -17,6 +17,7 @@ use crate::change::Committer;
 use crate::channel::Channel;
 use crate::content::{ClosedRange, Opener, StoredContent};
 use crate::health::Health;
+use crate::inspecting::MailboxKeys;
 use crate::letters::Letters;
 use crate::live::LogSizes;
 use crate::measured::Measured;
@@ -90,6 +91,8 @@ pub struct Parts {
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
     /// Looks at every part of a message.
     pub station: Arc<Station>,
+    /// Keys that encrypted mail is opened with.
+    pub mailbox_keys: Arc<dyn MailboxKeys>,
     /// Writes notices to senders.
     pub notices: Arc<dyn Notices>,
     /// Reads addresses and writes letters of people.
@@ -115,6 +118,7 @@ pub struct Hub {
     pub(crate) openers: Vec<Arc<dyn Opener>>,
     pub(crate) channels: HashMap<&'static str, Arc<dyn Channel>>,
     pub(crate) station: Arc<Station>,
+    pub(crate) mailbox_keys: Arc<dyn MailboxKeys>,
     pub(crate) notices: Arc<dyn Notices>,
     pub(crate) letters: Arc<dyn Letters>,
     pub(crate) committer: Committer,
@@ -177,6 +181,7 @@ impl Hub {
             openers: parts.openers,
             channels: parts.channels,
             station: parts.station,
+            mailbox_keys: parts.mailbox_keys,
             notices: parts.notices,
             letters: parts.letters,
             committer,
@@ -367,7 +372,8 @@ impl Hub {
             }
         };
         let tenant_key = self.keys.tenant(&self.db, tenant).await?;
-        let key = Keys::blob_key(&tenant_key, tenant, id, &wrapped, message.blob)?;
+        let key = Keys::message_key(&tenant_key, tenant, id, &wrapped)?;
+        let slug = self.tenant(tenant).await?.slug.clone();
         let opener = self
             .opener(&message.transport.media_type)
             .ok_or_else(|| StoreError::Config("no message format is configured".to_owned()))?;
@@ -377,6 +383,8 @@ impl Hub {
             message: message.clone(),
             db: self.db.clone(),
             opener: Arc::clone(opener),
+            slug,
+            fresh: std::sync::Mutex::default(),
             closed: Vec::new(),
             parts,
             resting: tokio::sync::Mutex::default(),

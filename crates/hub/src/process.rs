@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use futures::StreamExt;
 use poststelle_evidence::NewEvidence;
 use poststelle_model::part::Encoding;
 use poststelle_model::{
@@ -22,7 +23,7 @@ use poststelle_store::{Scope, StoreError};
 use serde_json::json;
 
 use crate::change::Change;
-use crate::content::{Opened, Report, ReportAction, StoredContent};
+use crate::content::{Content, Opened, Report, ReportAction, StoredContent};
 use crate::hub::Hub;
 use crate::inspecting::{About, FIRST_PAUSE};
 use crate::routing::{AttachmentFacts, Explanation, Facts, Placed, TEXT_CAP};
@@ -48,9 +49,14 @@ impl Hub {
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let (message, content) = self.whole_content(tenant, id).await?;
         let crashed = job.attempts > self.limits.crashes;
-        let opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
+        let mut opened = if crashed { unreadable(&message) } else { self.open(&message, &content).await? };
         let now = self.clock.now();
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
+        let mut findings =
+            if job.attempts > 1 { self.findings(tenant, id).await? } else { Findings::default() };
+        let about = About::of(&opened);
+        let looked = self.inspect(&message, &content, &about, (1, job.attempts), None, &mut findings).await?;
+        opened.parts.extend(looked.inspected.won.iter().cloned());
         let thread = self.thread(tenant, &opened).await?;
         change.threads.extend(thread.map(|t| (tenant, id, t)));
         let text = if crashed { String::new() } else { Self::body_text(&content, &opened.parts).await? };
@@ -69,15 +75,12 @@ impl Hub {
                 .collect();
             (Explanation { placed, ..Explanation::default() }, false)
         };
-        let mut findings =
-            if job.attempts > 1 { self.findings(tenant, id).await? } else { Findings::default() };
-        let about = About::of(&opened);
-        let inspected = self.inspect(&message, &content, &about, 1, None, &mut findings).await?;
-        self.write_sheet(&message, &inspected, &findings, now, &mut change)?;
-        for (part, cause, note) in &inspected.holds {
+        self.write_sheet(&message, &looked, &findings, now, &mut change)?;
+        for (part, cause, note) in &looked.inspected.holds {
             self.hold(tenant, id, *part, (*cause, note), now, &mut change);
         }
-        if change.holds.iter().any(|h| h.cause == HoldCause::Indeterminate) {
+        let waits = change.holds.iter().any(|h| h.cause == HoldCause::Indeterminate);
+        if waits || looked.inspected.lacks_key {
             change.jobs.push(self.check_job(tenant, id, FIRST_PAUSE));
         }
         self.plan(&message, &explanation, urgent, now, &mut change).await?;
@@ -178,6 +181,17 @@ impl Hub {
 
     /// Decoded octets of a part, at most `cap` of its encoded ones.
     async fn read_part(content: &StoredContent, part: &Part, cap: u64) -> Result<Vec<u8>, StoreError> {
+        if part.blob.is_some() {
+            let mut octets = content.part(part).await.map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            let mut out = Vec::new();
+            while let Some(piece) = octets.next().await {
+                out.extend_from_slice(&piece.map_err(|e| StoreError::Unreadable(e.to_string()))?);
+                if out.len() as u64 > cap {
+                    break;
+                }
+            }
+            return Ok(out);
+        }
         let mut reader = content.reader().await?;
         let start = u64::try_from(part.start).unwrap_or(0);
         let len = u64::try_from(part.len).unwrap_or(0).min(cap);

@@ -13,7 +13,10 @@ use poststelle_crypto::signature::algorithm::Hash;
 use poststelle_crypto::signature::cms::{self, Detached};
 use poststelle_crypto::signature::setting::Setting;
 use poststelle_crypto::signature::xml::{self, External, digest_named};
-use poststelle_crypto::signature::{Format, Indication, Judgement, Material, Report, Scope, SubIndication, Verdict, timestamp_report, unreadable};
+use poststelle_crypto::signature::{
+    Format, Indication, Judgement, Material, Report, Scope, SubIndication, Verdict, timestamp_report,
+    unreadable,
+};
 use poststelle_crypto::xml::{Caps as XmlCaps, DSIG, Document, text};
 
 use crate::caps::Caps;
@@ -64,7 +67,10 @@ impl Files<'_> {
     fn octets(&self, name: &str) -> Option<Vec<u8>> {
         let mut archive = self.archive.borrow_mut();
         let file = archive.by_name(name).ok()?;
-        let most = self.each.min(self.left.get()).min(file.compressed_size().saturating_mul(self.ratio).max(1024 * 1024));
+        let most = self
+            .each
+            .min(self.left.get())
+            .min(file.compressed_size().saturating_mul(self.ratio).max(1024 * 1024));
         let mut octets = Vec::new();
         file.take(most + 1).read_to_end(&mut octets).ok()?;
         let length = octets.len() as u64;
@@ -177,14 +183,18 @@ fn kind(files: &Files<'_>) -> Option<Kind> {
     let signed = |name: &String| {
         let name = name.to_ascii_lowercase();
         name.starts_with("meta-inf/")
-            && ["signature", "timestamp", "evidencerecord", "asicmanifest"].iter().any(|part| name.contains(part))
+            && ["signature", "timestamp", "evidencerecord", "asicmanifest"]
+                .iter()
+                .any(|part| name.contains(part))
     };
     match declared.trim() {
         SIMPLE => Some(Kind::Simple),
         EXTENDED => Some(Kind::Extended),
         // Java archives are signed in META-INF too, but never with these names.
         _ if files.names.iter().any(|n| n.contains("ASiCManifest")) => Some(Kind::Extended),
-        "" if files.names.iter().any(|n| signed(n)) && !files.names.iter().any(|n| n == "META-INF/MANIFEST.MF") => {
+        "" if files.names.iter().any(|n| signed(n))
+            && !files.names.iter().any(|n| n == "META-INF/MANIFEST.MF") =>
+        {
             Some(if files.data().count() == 1 { Kind::Simple } else { Kind::Extended })
         }
         _ => None,
@@ -213,7 +223,10 @@ struct Covered {
 fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict> {
     let missing = |what: &str| Verdict::indeterminate(SubIndication::SignedDataNotFound, what);
     let caps = XmlCaps::default();
-    let manifests = files.names.iter().filter(|n| n.starts_with("META-INF/") && n.contains("ASiC") && n.ends_with(".xml"));
+    let manifests = files
+        .names
+        .iter()
+        .filter(|n| n.starts_with("META-INF/") && n.contains("ASiC") && n.ends_with(".xml"));
     for manifest in manifests.take(SIGNATURES) {
         let Some(octets) = files.octets(manifest) else { continue };
         let Ok(characters) = text(&octets, &caps) else { continue };
@@ -238,7 +251,10 @@ fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict
                     }
                 }
                 (Some(_), Some(_), Some(_)) => {
-                    wrong = Some(Verdict::failed(SubIndication::HashFailure, format!("digest of {uri} is wrong")));
+                    wrong = Some(Verdict::failed(
+                        SubIndication::HashFailure,
+                        format!("digest of {uri} is wrong"),
+                    ));
                 }
                 (_, _, None) => {
                     wrong.get_or_insert(missing(&format!("{uri} is not in the container")));
@@ -263,9 +279,23 @@ fn covered(files: &Files<'_>, kind: Kind, name: &str) -> Result<Covered, Verdict
 
 fn cades(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
     match covered(files, kind, name) {
-        Err(verdict) => Judgement { reports: vec![unreadable(Format::Cades, verdict, setting)], wanted: Vec::new() },
+        Err(verdict) => {
+            Judgement { reports: vec![unreadable(Format::Cades, verdict, setting)], wanted: Vec::new() }
+        }
         Ok(covered) => {
             let mut judgement = cms::verify(octets, Detached::Content(&covered.octets), setting);
+            // Some programs sign the one file of the manifest instead of the manifest. That covers this file all the same.
+            if let ([name], true) = (covered.names.as_slice(), broken(&judgement))
+                && let Some(file) = files.octets(name)
+            {
+                let other = cms::verify(octets, Detached::Content(&file), setting);
+                if !broken(&other) {
+                    judgement = other;
+                    for report in &mut judgement.reports {
+                        report.notes.push("asic-manifest-not-signed".into());
+                    }
+                }
+            }
             for report in &mut judgement.reports {
                 take_over(report, &covered);
             }
@@ -274,12 +304,23 @@ fn cades(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Set
     }
 }
 
+fn broken(judgement: &Judgement) -> bool {
+    judgement.reports.iter().all(|r| r.verdict.indication == Indication::TotalFailed)
+}
+
 fn stamp(files: &Files<'_>, kind: Kind, name: &str, octets: &[u8], setting: &Setting<'_>) -> Judgement {
     match covered(files, kind, name) {
-        Err(verdict) => Judgement { reports: vec![unreadable(Format::TimeStamp, verdict, setting)], wanted: Vec::new() },
+        Err(verdict) => {
+            Judgement { reports: vec![unreadable(Format::TimeStamp, verdict, setting)], wanted: Vec::new() }
+        }
         Ok(covered) => {
-            let (mut report, wanted) =
-                timestamp_report(octets, "content", &|hash| Some(hash.digest(&covered.octets)), &Material::default(), setting);
+            let (mut report, wanted) = timestamp_report(
+                octets,
+                "content",
+                &|hash| Some(hash.digest(&covered.octets)),
+                &Material::default(),
+                setting,
+            );
             take_over(&mut report, &covered);
             Judgement { reports: vec![report], wanted }
         }
@@ -293,14 +334,14 @@ fn take_over(report: &mut Report, covered: &Covered) {
     }
 }
 
-/// A worse verdict replaces a better one.
+/// What is wrong with the container comes before what is not known of the chain.
 fn lower_to(report: &mut Report, verdict: Verdict) {
     let rank = |i: Indication| match i {
         Indication::TotalPassed => 0,
         Indication::Indeterminate => 1,
         Indication::TotalFailed => 2,
     };
-    if rank(verdict.indication) > rank(report.verdict.indication) || report.verdict.is_passed() {
+    if rank(verdict.indication) >= rank(report.verdict.indication) {
         report.verdict = verdict;
     }
 }

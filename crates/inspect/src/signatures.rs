@@ -168,9 +168,11 @@ impl Walk<'_> {
             "application/xml" | "text/xml" => {
                 |octets, _, setting| (signature::xml::verify(octets, &|_| None, setting), Vec::new())
             }
-            "application/vnd.etsi.asic-e+zip" | "application/vnd.etsi.asic-s+zip" => |octets, caps, setting| {
-                asic::verify(octets, caps, setting).map(|a| (a.judgement, a.notes)).unwrap_or_default()
-            },
+            "application/vnd.etsi.asic-e+zip" | "application/vnd.etsi.asic-s+zip" => {
+                |octets, caps, setting| {
+                    asic::verify(octets, caps, setting).map(|a| (a.judgement, a.notes)).unwrap_or_default()
+                }
+            }
             _ if is_cms(line) => {
                 |octets, _, setting| (signature::cms::verify(octets, Detached::None, setting), Vec::new())
             }

@@ -49,6 +49,11 @@ impl Findings {
         }
     }
 
+    /// The names that begin with `prefix`, in order.
+    pub fn names<'f>(&'f self, prefix: &'f str) -> impl Iterator<Item = &'f str> + 'f {
+        self.known.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+
     /// What was not stored yet, in the order it came.
     #[must_use]
     pub fn fresh(&self) -> Vec<Finding> {

@@ -149,13 +149,34 @@ pub struct Connect {
 pub struct Inspect {
     /// Virus scanner `clamd`: `unix:/path/of/the/socket` or `host:port`; empty = nothing is scanned, and every sheet says so.
     pub clamd: String,
+    /// Folder with keys for encrypted mail: `SLUG-OF-THE-TENANT/*.pem`, each with key (PKCS#8) and certificate; empty = `data/schluessel`.
+    pub keys: PathBuf,
+    /// Folder with the certificates (PEM) that signatures may end at; empty = `data/vertrauen`.
+    pub trust: PathBuf,
     /// Whose law decides about the written form: `DE-MV` or `DE`.
     pub jurisdiction: String,
 }
 
+impl Inspect {
+    /// Where the keys lie.
+    pub(crate) fn keys(&self, data: &Path) -> PathBuf {
+        if self.keys.as_os_str().is_empty() { data.join("schluessel") } else { self.keys.clone() }
+    }
+
+    /// Where the trusted certificates lie.
+    pub(crate) fn trust(&self, data: &Path) -> PathBuf {
+        if self.trust.as_os_str().is_empty() { data.join("vertrauen") } else { self.trust.clone() }
+    }
+}
+
 impl Default for Inspect {
     fn default() -> Self {
-        Self { clamd: String::new(), jurisdiction: "DE-MV".to_owned() }
+        Self {
+            clamd: String::new(),
+            keys: PathBuf::new(),
+            trust: PathBuf::new(),
+            jurisdiction: "DE-MV".to_owned(),
+        }
     }
 }
 

@@ -13,12 +13,16 @@ use poststelle_channels::mail::{
 };
 use poststelle_connect::hot_folder::HotFolder;
 use poststelle_connect::webhook::{self, Webhook};
+use poststelle_crypto::certificate::Certificate;
 use poststelle_crypto::keys::RootKey;
+use poststelle_crypto::signature::setting::{Anchor, Trust};
 use poststelle_hub::channel::Channel;
 use poststelle_hub::clock::{SkewedClock, SystemClock, SystemIds};
+use poststelle_hub::inspecting::KeyFolder;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::watch::Watch;
 use poststelle_hub::{Engine, Hub, Parts, texts};
+use poststelle_inspect::scan::{self, Address, Clamd, Scanner};
 use poststelle_inspect::{Law, Station};
 use poststelle_mail::smtp::client::{ClientTls, Dns, Route, Tls};
 use poststelle_mail::smtp::server::{AuthPolicy, Mode, Server, Timeouts, fixed_tls};
@@ -174,6 +178,7 @@ pub async fn hub(config: &Config, clock_skew: Duration, clock_back: bool) -> Res
         openers: vec![Arc::new(MailFormat::default())],
         channels,
         station: Arc::new(station(config)?),
+        mailbox_keys: Arc::new(KeyFolder { folder: config.inspect.keys(&config.data) }),
         notices: Arc::new(MailNotices { domain: config.domain.clone() }),
         letters: Arc::new(MailLetters { domain: config.domain.clone() }),
         domain: config.domain.clone(),
@@ -190,11 +195,46 @@ fn station(config: &Config) -> Result<Station> {
     std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
     Ok(Station {
         caps: poststelle_inspect::Caps::default(),
-        scanner: None,
+        scanner: scanner(config)?,
+        trust: Arc::new(trust(config)?),
         folder,
         by: format!("poststelle {}", env!("CARGO_PKG_VERSION")),
         law: Law::of(&config.inspect.jurisdiction).context("inspect.jurisdiction")?,
     })
+}
+
+/// The scanner that is configured.
+fn scanner(config: &Config) -> Result<Option<Arc<dyn Scanner>>> {
+    let clamd = config.inspect.clamd.as_str();
+    let address = match clamd.strip_prefix("unix:") {
+        _ if clamd.is_empty() => return Ok(None),
+        Some(path) => Address::Unix(path.into()),
+        None if clamd.contains(':') => Address::Tcp(clamd.to_owned()),
+        None => bail!("inspect.clamd = {clamd:?}: give unix:/path/of/the/socket or host:port"),
+    };
+    Ok(Some(Arc::new(Clamd::new(scan::Settings::new(address)))))
+}
+
+/// Certificates signatures may end at: every PEM file in the folder.
+fn trust(config: &Config) -> Result<Trust> {
+    let mut trust = Trust::default();
+    let folder = config.inspect.trust(&config.data);
+    if !folder.exists() {
+        return Ok(trust);
+    }
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("inspect.trust {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "pem" || e == "crt") {
+            let octets = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let found = Certificate::all_from(&octets);
+            if found.is_empty() {
+                bail!("inspect.trust: {} holds no certificate (PEM)", path.display());
+            }
+            trust.anchors.extend(found.into_iter().map(|c| Anchor::of_operator(c, &name)));
+        }
+    }
+    Ok(trust)
 }
 
 /// A running node.

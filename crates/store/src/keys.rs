@@ -86,6 +86,19 @@ impl Keys {
         Ok((key, wrapped))
     }
 
+    /// The key of a stored message.
+    ///
+    /// # Errors
+    /// When the wrapped key was changed or belongs elsewhere.
+    pub fn message_key(
+        tenant_key: &TenantKey,
+        tenant: TenantId,
+        message: MessageId,
+        wrapped: &str,
+    ) -> Result<MessageKey, StoreError> {
+        Ok(MessageKey::from_wrapped(tenant_key, &tenant.to_string(), &message.to_string(), wrapped)?)
+    }
+
     /// The blob key of a stored message.
     ///
     /// # Errors
@@ -97,7 +110,7 @@ impl Keys {
         wrapped: &str,
         blob: BlobId,
     ) -> Result<BlobKey, StoreError> {
-        let key = MessageKey::from_wrapped(tenant_key, &tenant.to_string(), &message.to_string(), wrapped)?;
+        let key = Self::message_key(tenant_key, tenant, message, wrapped)?;
         Ok(key.derive_blob_key(blob.uuid().as_bytes())?)
     }
 }

@@ -99,8 +99,9 @@ impl Hub {
         let version = known.version + 1;
         let about = About { sender: (&known.sender_name, &known.sender_address), parts: &parts };
         let mut findings = self.findings(tenant, id).await?;
-        let inspected =
-            self.inspect(&message, &content, &about, version, before.as_ref(), &mut findings).await?;
+        let looked =
+            self.inspect(&message, &content, &about, (version, 1), before.as_ref(), &mut findings).await?;
+        let inspected = &looked.inspected;
         let now = self.clock.now();
         let mut all = Vec::with_capacity(holds.len());
         let mut released = Vec::new();
@@ -123,12 +124,20 @@ impl Hub {
             }
         }
         let new_words = anyway || !inspected.sheet.changed.is_empty() || !released.is_empty();
+        let won = !inspected.won.is_empty();
         if new_words {
-            self.write_sheet(&message, &inspected, &findings, now, change)?;
+            self.write_sheet(&message, &looked, &findings, now, change)?;
             change.versions.push((tenant, id, version));
         }
-        if !released.is_empty() {
+        if won && new_words {
+            change.parts.push((tenant, id, inspected.won.clone()));
+            self.recent.forget(id);
+        }
+        if !released.is_empty() || won {
             self.complete(&message, &all, now, change).await?;
+        }
+        if inspected.lacks_key {
+            return Ok(Some(message.accepted_at));
         }
         Ok(all
             .iter()

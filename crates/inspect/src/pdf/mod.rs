@@ -87,6 +87,7 @@ pub fn pdf(
 
     let date = date(made_at)?;
     let mut unshown = 0;
+    let foot = regular.showable(identifier, 80, &mut unshown).replace('\n', " ");
     let title = flow.marks.first().map_or_else(String::new, |mark| mark.text.clone());
     let mut metadata = Metadata::new()
         .title(title)
@@ -94,13 +95,12 @@ pub fn pdf(
         .creator("poststelle".to_owned())
         .producer(concat!("poststelle ", env!("CARGO_PKG_VERSION")).to_owned())
         .creation_date(date)
-        .document_id(identifier.to_owned());
+        .document_id(foot.clone());
     if !face.about.is_empty() {
         metadata = metadata.description(regular.showable(&face.about, 1000, &mut unshown).replace('\n', " "));
     }
     document.set_metadata(metadata);
 
-    let foot = regular.showable(identifier, 80, &mut unshown).replace('\n', " ");
     let mut leaves = vec![None; flow.leaves];
     let count = flow.pages.len();
     for (n, items) in flow.pages.iter().enumerate() {

@@ -74,13 +74,13 @@ pub fn media_type<'a>(detected: &'a str, name: &str) -> &'a str {
 pub struct Budget {
     bytes: u64,
     members: u64,
-    clock: Box<dyn Fn() -> Duration + Send>,
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
 impl Budget {
     /// The whole budget; `clock` gives the time since any fixed moment.
     #[must_use]
-    pub fn new(caps: &Caps, clock: impl Fn() -> Duration + Send + 'static) -> Self {
+    pub fn new(caps: &Caps, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self { bytes: caps.unpacked_bytes, members: caps.members, clock: Box::new(clock) }
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use proptest::prelude::*;
+
 use poststelle_inspect::face::{Block, Face, Tone};
 use poststelle_inspect::pdf::{Embedded, PdfError, pdf};
 
@@ -163,6 +165,7 @@ fn verapdf_finds_it_compliant() {
     let files: Vec<(String, bool)> = [
         ("full.pdf", pdf(&face(60), &embedded(), AT, "urn:uuid:2").unwrap(), true),
         ("empty.pdf", pdf(&Face::default(), &[], AT, "").unwrap(), true),
+        ("hostile.pdf", pdf(&hostile(), &embedded(), AT, "a\u{1}b<&>\u{FFFE}\n\u{202E}c").unwrap(), true),
         // What is cut short is not compliant: the judge looks.
         ("broken.pdf", untagged(&pdf(&face(2), &embedded(), AT, "urn:uuid:3").unwrap()), false),
     ]
@@ -188,6 +191,39 @@ fn verapdf_finds_it_compliant() {
         // Without its tags a file keeps PDF/A-3b and breaks PDF/UA-1.
         let expected = *good || n % 2 == 0;
         assert_eq!(verdict["compliant"], expected, "{verdict}");
+    }
+}
+
+/// Nothing but what breaks careless writers.
+fn hostile() -> Face {
+    let bad =
+        "\0\u{1B}\u{FEFF}\u{FFFE}\u{FFFF}\u{202E}\u{E000}\u{1F4A9}\u{65E5}<&>\"()\\\r\n\t\u{301}\u{AD}%";
+    let text = || bad.repeat(3);
+    Face {
+        title: text(),
+        about: text(),
+        blocks: vec![
+            Block::Heading { level: 9, text: text() },
+            Block::Heading { level: 0, text: text() },
+            Block::Heading { level: 2, text: String::new() },
+            Block::Text(text()),
+            Block::Text(String::new()),
+            Block::Alert { tone: Tone::Info, title: text(), text: text() },
+            Block::Facts(vec![(text(), text()), (String::new(), String::new())]),
+            Block::List(vec![text(), String::new()]),
+            Block::List(Vec::new()),
+            Block::Table { caption: String::new(), head: Vec::new(), rows: Vec::new() },
+            Block::Table {
+                caption: text(),
+                head: vec![text(); 20],
+                rows: vec![vec![text(); 20], Vec::new()],
+            },
+            Block::Table {
+                caption: String::new(),
+                head: Vec::new(),
+                rows: vec![vec!["a".to_owned(), text()]],
+            },
+        ],
     }
 }
 
@@ -225,5 +261,33 @@ fn what_is_too_long_is_cut_and_says_so() {
     if let Some(text) = run("pdftotext", &[&path, "-"]) {
         assert!(text.contains("Achtung: Gekürzt"), "the end says that something is missing");
         assert!(text.contains('…'));
+    }
+}
+
+fn block() -> impl Strategy<Value = Block> {
+    let text = || {
+        prop_oneof![".{0,40}", "\\PC{0,200}", "[a-z]{200,400}", Just("\0\u{FEFF}\u{FFFE}\n\r\n".to_owned())]
+    };
+    let texts = move |n| proptest::collection::vec(text(), 0..n);
+    prop_oneof![
+        (any::<u8>(), text()).prop_map(|(level, text)| Block::Heading { level, text }),
+        text().prop_map(Block::Text),
+        (text(), text()).prop_map(|(title, text)| Block::Alert { tone: Tone::Warning, title, text }),
+        proptest::collection::vec((text(), text()), 0..5).prop_map(Block::Facts),
+        texts(5).prop_map(Block::List),
+        (text(), texts(15), proptest::collection::vec(texts(15), 0..6))
+            .prop_map(|(caption, head, rows)| Block::Table { caption, head, rows }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever a face holds, the writer's own validation of both standards lets it pass.
+    #[test]
+    fn no_face_is_refused(title in "\\PC{0,60}", about in ".{0,60}", blocks in proptest::collection::vec(block(), 0..8),
+                          identifier in ".{0,200}") {
+        let octets = pdf(&Face { title, about, blocks }, &embedded(), AT, &identifier);
+        prop_assert!(octets.is_ok(), "{:?}", octets.err());
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use poststelle_channels::mail::{MailFormat, MailLetters, MailNotices};
 use poststelle_crypto::keys::RootKey;
 use poststelle_hub::clock::{SystemClock, SystemIds};
+use poststelle_hub::inspecting::NoKeys;
 use poststelle_hub::watch::{Timers, Watch};
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_inspect::Station;
@@ -141,6 +142,7 @@ impl Place {
             openers: vec![Arc::new(MailFormat::default())],
             channels: HashMap::new(),
             station: Arc::new(Station::plain(&std::env::temp_dir())),
+            mailbox_keys: Arc::new(NoKeys),
             notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
             letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
             domain: "poststelle.example".to_owned(),

@@ -17,6 +17,7 @@ use poststelle_hub::channel::{
     Channel, ChannelError, Confirms, Cx, Descriptor, IdempotencyKey, Outgoing, SendOutcome,
 };
 use poststelle_hub::clock::SystemIds;
+use poststelle_hub::inspecting::NoKeys;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_inspect::Station;
@@ -356,6 +357,7 @@ async fn node_with(
         openers: vec![Arc::new(MailFormat::default())],
         channels,
         station: Arc::new(Station::plain(&std::env::temp_dir())),
+        mailbox_keys: Arc::new(NoKeys),
         notices: Arc::new(MailNotices { domain: "poststelle.example".to_owned() }),
         letters: Arc::new(MailLetters { domain: "poststelle.example".to_owned() }),
         domain: "poststelle.example".to_owned(),

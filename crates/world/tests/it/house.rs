@@ -15,6 +15,7 @@ use poststelle_connect::webhook::{Options, Webhook};
 use poststelle_crypto::keys::RootKey;
 use poststelle_hub::channel::Channel;
 use poststelle_hub::clock::{SystemClock, SystemIds};
+use poststelle_hub::inspecting::NoKeys;
 use poststelle_hub::people::LocalAccounts;
 use poststelle_hub::{Engine, Hub, Limits, NewIntake, Parts};
 use poststelle_inspect::Station;
@@ -159,6 +160,7 @@ async fn hub(dir: &Path, mail: MailChannel, settings: &Settings) -> Arc<Hub> {
         openers: vec![Arc::new(MailFormat::default())],
         channels,
         station: Arc::new(Station::plain(&std::env::temp_dir())),
+        mailbox_keys: Arc::new(NoKeys),
         notices: Arc::new(MailNotices { domain: "hub.example".into() }),
         letters: Arc::new(MailLetters { domain: "hub.example".into() }),
         domain: "hub.example".into(),

@@ -105,15 +105,7 @@ pub(super) fn read(doc: &Document<'_>, node: NodeId) -> Result<Form, String> {
         return Err("nothing is referenced".into());
     }
 
-    let mut certificates = Vec::new();
-    for data in key_info.iter().flat_map(|k| doc.elements(*k)).filter(|n| doc.is(*n, DSIG, "X509Data")) {
-        for node in doc.elements(data).into_iter().filter(|n| doc.is(*n, DSIG, "X509Certificate")) {
-            if certificates.len() == CERTIFICATES {
-                return Err("too many certificates".into());
-            }
-            certificates.push(octets(doc, node).ok_or("a certificate is not base64")?);
-        }
-    }
+    let certificates = certificates(doc, key_info)?;
     let value = octets(doc, value_node).ok_or("SignatureValue is not base64")?;
     Ok(Form {
         node,
@@ -127,6 +119,25 @@ pub(super) fn read(doc: &Document<'_>, node: NodeId) -> Result<Form, String> {
         objects,
         certificates,
     })
+}
+
+/// Certificates in `X509Data`, also where a `RetrievalMethod` leads within the document (OSCI has them in its header).
+fn certificates(doc: &Document<'_>, key_info: Option<NodeId>) -> Result<Vec<Vec<u8>>, String> {
+    let mut found = Vec::new();
+    for node in key_info.map_or_else(Vec::new, |k| doc.elements(k)) {
+        let place = if doc.is(node, DSIG, "RetrievalMethod") {
+            doc.attribute(node, "URI").and_then(|uri| uri.strip_prefix('#')).and_then(|id| doc.by_id(id))
+        } else {
+            Some(node).filter(|n| doc.is(*n, DSIG, "X509Data"))
+        };
+        for node in place.map_or_else(Vec::new, |p| doc.all(p, DSIG, "X509Certificate")) {
+            if found.len() == CERTIFICATES {
+                return Err("too many certificates".into());
+            }
+            found.push(octets(doc, node).ok_or("a certificate is not base64")?);
+        }
+    }
+    Ok(found)
 }
 
 fn reference(doc: &Document<'_>, node: NodeId) -> Result<Reference, String> {

@@ -277,7 +277,7 @@ fn closed(error: &CryptoError) -> Note {
             Note::new("decrypt-no-key").with("recipients", recipients.join("; "))
         }
         CryptoError::CipherUnknown { .. } => Note::new("decrypt-cipher").with("detail", error),
-        CryptoError::Undecryptable { .. } => Note::new("decrypt-damaged"),
+        CryptoError::Undecryptable => Note::new("decrypt-damaged"),
         other => Note::new("decrypt-failed").with("detail", other),
     }
 }

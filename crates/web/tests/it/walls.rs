@@ -40,13 +40,6 @@ const fn case(method: &'static str, path: &'static str) -> Case {
 }
 
 const CASES: &[Case] = &[
-    // First, and in this order: what the owner's page proposes the owner's program agrees to; then it is given out.
-    case("get", "/quarantaene"),
-    case("get", "/quarantaene/{tenant}/{id}/{held}"),
-    Case { body: "form", ..case("post", "/quarantaene/{tenant}/{id}/{held}") },
-    case("get", "/api/v1/tenants/{tenant}/quarantine"),
-    case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}/hold"),
-    Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/parts/{n}/hold") },
     case("get", "/"),
     case("get", "/anmelden"),
     Case { takes: &[(At::Form("login"), Kind::Login)], body: "form", ..case("post", "/anmelden") },
@@ -68,6 +61,13 @@ const CASES: &[Case] = &[
         ..case("get", "/arbeit/{desk}")
     },
     Case { body: "form", ..case("post", "/vorgaenge/{tenant}/{item}") },
+    // In this order, after the desk and before anything is taken out: what the owner's page proposes the owner's program agrees to; then it is given out.
+    case("get", "/quarantaene"),
+    case("get", "/quarantaene/{tenant}/{id}/{held}"),
+    Case { body: "form", ..case("post", "/quarantaene/{tenant}/{id}/{held}") },
+    case("get", "/api/v1/tenants/{tenant}/quarantine"),
+    case("get", "/api/v1/messages/{tenant}/{id}/parts/{n}/hold"),
+    Case { body: "json", ..case("post", "/api/v1/messages/{tenant}/{id}/parts/{n}/hold") },
     Case {
         takes: &[(At::Query("mandant"), Kind::Tenant), (At::Query("vor"), Kind::Cursor)],
         ..case("get", "/nachrichten")

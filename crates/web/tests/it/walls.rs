@@ -81,6 +81,7 @@ const CASES: &[Case] = &[
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen") },
     case("get", "/nachrichten/{tenant}/{id}/pruefprotokoll"),
     case("get", "/nachrichten/{tenant}/{id}/pruefprotokoll/json"),
+    case("get", "/nachrichten/{tenant}/{id}/pruefprotokoll/pdf"),
     Case { body: "form", ..case("post", "/nachrichten/{tenant}/{id}/pruefen") },
     case("get", "/api/v1/messages/{tenant}/{id}/sheet"),
     case("post", "/api/v1/messages/{tenant}/{id}/checks"),

@@ -96,9 +96,8 @@ pub struct Caller {
     pub csrf: String,
 }
 
-/// Holds the attachment of a foreign message back.
+/// Holds the attachment of a foreign message back, which is processed by now.
 async fn hold(bed: &Bed, tenant: TenantId, message: MessageId) {
-    bed.processed(tenant, message).await;
     let at = bed.hub.clock().now();
     let held = Hold {
         tenant,
@@ -293,9 +292,9 @@ impl World {
 
         let own = bed.accept(a, b"From: a@b.example\r\nSubject: Bauantrag\r\n\r\nText\r\n").await;
         let message = bed.accept(b, &marked_mail()).await;
-        hold(&bed, b.tenant, message).await;
         let own_delivery = bed.stands(a.tenant, own, DeliveryState::Parked).await;
         let delivery = bed.stands(b.tenant, message, DeliveryState::Parked).await;
+        hold(&bed, b.tenant, message).await;
         let (own_item, item) = (on_desk(&bed, a, own).await, on_desk(&bed, b, message).await);
         // A message of the foreign tenant's client under a key of its own.
         let fach = service(hub, b.tenant, "zebra-fach", Role::Intake).await;

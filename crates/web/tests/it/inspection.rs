@@ -126,7 +126,9 @@ async fn what_is_infected_is_held_until_two_people_release_it() {
         assert_eq!(bed.see(&format!("{base}{path}"), &clerk.0).await.status, StatusCode::OK, "{path}");
     }
     let page = bed.see(&base, &clerk.0).await.text();
-    assert!(page.contains("Testdatei") && page.contains("zugestimmt"), "{page}");
+    for words in ["Testdatei", "zugestimmt", "Inzwischen freigegeben:</strong> schlimm.txt"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

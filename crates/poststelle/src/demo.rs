@@ -14,9 +14,11 @@ use poststelle_store::{Scope, StoreError, tenants};
 use poststelle_world::day::{self, Day, World};
 use poststelle_world::fachverfahren::Take;
 use poststelle_world::far_side::FarSide;
-use poststelle_world::letters::Letters;
+use poststelle_world::letters::{Letters, Protected};
 use poststelle_world::load::Load;
+use poststelle_world::pki::{self, Pki};
 use poststelle_world::places::{self, Settled, SettledTenant};
+use poststelle_world::scanner::Mimic;
 use serde_json::json;
 
 use crate::admin;
@@ -71,6 +73,9 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let smtp = doors.smtp().context("no SMTP door")?;
     let web = doors.web().context("no web door")?;
     world.reports_to(smtp);
+    let scanner = Mimic::start().await?;
+    config.inspect.clamd = scanner.address().to_string();
+    let pki = Arc::new(certificates(&config, &dir)?);
     config.mail.relay = args.smarthost.clone().unwrap_or_else(|| world.addr().to_string());
     config.mail.routes.insert(config.domain.clone(), smtp.to_string());
     admin::migrate_quietly(&config).await?;
@@ -90,7 +95,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         "logins": logins(&settled), "api": { "token": settled.intake.token, "tenant": settled.intake.tenant.to_string() },
     });
     if args.once {
-        let report = play(&hub, smtp, web, &settled, &world).await?;
+        let report = play(&hub, (smtp, web), &settled, &world, &pki).await?;
         println!("{}", serde_json::to_string_pretty(&report)?);
         running.stop().await;
         telemetry.stop().await;
@@ -98,7 +103,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     }
     write_sheet(&dir, &sheet)?;
     welcome(&sheet, &settled, &dir);
-    let traffic = (!args.quiet).then(|| tokio::spawn(traffic(smtp, settled.clone())));
+    let traffic = (!args.quiet).then(|| tokio::spawn(traffic(smtp, settled.clone(), pki)));
     crate::wait_for_end().await?;
     if let Some(traffic) = traffic {
         traffic.abort();
@@ -150,6 +155,17 @@ fn certificate(dir: &Path) -> Result<(PathBuf, PathBuf)> {
         std::fs::write(&certificate, made.cert.pem())?;
     }
     Ok((certificate, key))
+}
+
+/// Certificates of the world outside; the root and the key of the shown tenant lie where the house looks.
+fn certificates(config: &Config, dir: &Path) -> Result<Pki> {
+    let places = pki::Places {
+        trust: config.inspect.trust(&config.data),
+        keys: config.inspect.keys(&config.data).join(SHOWN),
+        outside: dir.join("buergerin"),
+        address: format!("poststelle@{SHOWN}.example"),
+    };
+    Pki::at(&places).context("certificates of the demo")
 }
 
 fn write_private(path: &Path, octets: &[u8]) -> Result<()> {
@@ -257,10 +273,17 @@ fn welcome(sheet: &serde_json::Value, settled: &Settled, dir: &Path) {
 }
 
 /// Sample mail: a letter every few seconds to somebody.
-async fn traffic(smtp: SocketAddr, settled: Settled) {
+async fn traffic(smtp: SocketAddr, settled: Settled, pki: Arc<Pki>) {
     let mut letters = Letters::new(7).max_size(2 * 1024 * 1024);
     let Ok(load) = Load::new(smtp) else { return };
     let load = load.concurrency(1);
+    if let Some(tenant) = settled.tenant(SHOWN) {
+        for how in Protected::ALL {
+            let Ok(letter) = letters.protected(how, &[&tenant.poststelle()], &pki) else { continue };
+            let shot = letter.shot();
+            load.run(1, move |_| shot.clone()).await;
+        }
+    }
     let mut turn = 0usize;
     loop {
         let Some(tenant) = settled.tenants.get(turn % settled.tenants.len().max(1)) else { return };
@@ -279,13 +302,14 @@ async fn traffic(smtp: SocketAddr, settled: Settled) {
 /// The scripted day, the balance of the hub and the check of all proofs in one report.
 async fn play(
     hub: &Arc<Hub>,
-    smtp: SocketAddr,
-    web: SocketAddr,
+    (smtp, web): (SocketAddr, SocketAddr),
     settled: &Settled,
     far: &Arc<FarSide>,
+    pki: &Arc<Pki>,
 ) -> Result<serde_json::Value> {
-    let world =
-        World::around(Arc::clone(hub), smtp, Arc::clone(far), settled.clone(), Take::Leave).with_web(web);
+    let world = World::around(Arc::clone(hub), smtp, Arc::clone(far), settled.clone(), Take::Leave)
+        .with_web(web)
+        .with_pki(Arc::clone(pki));
     let day = Day { max_size: 4_000_000, patience: Duration::from_secs(180), ..Day::default() };
     let report = day::play(day, &world).await;
     let balance = hub.balance().await?;

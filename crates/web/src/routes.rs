@@ -57,6 +57,7 @@ routes! {
     "/nachrichten/{tenant}/{id}/uebergaben/{delivery}/fortsetzen" => get pages::resume::ask, post pages::resume::submit;
     "/nachrichten/{tenant}/{id}/pruefprotokoll" => get pages::sheet::show;
     "/nachrichten/{tenant}/{id}/pruefprotokoll/json" => get pages::sheet::json;
+    "/nachrichten/{tenant}/{id}/pruefprotokoll/pdf" => get pages::sheet::paper;
     "/nachrichten/{tenant}/{id}/pruefen" => post pages::sheet::check;
     "/quarantaene" => get pages::quarantine::list;
     "/quarantaene/{tenant}/{id}/{held}" => get pages::quarantine::show, post pages::quarantine::act;

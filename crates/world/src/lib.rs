@@ -7,6 +7,7 @@
 //! * [`fachverfahren`]: specialist applications behind a hot folder or a webhook
 //! * [`clerk`]: a clerk's browser without a screen
 //! * [`load`]: sends many mails over few connections and measures
+//! * [`pki`]: certificates and keys of a citizen who signs and of an authority
 //! * [`scanner`]: a virus scanner that knows the EICAR test file only
 //! * [`day`]: the scripted day of the demo, accounted for to the last mail
 //! * [`conformance`]: what every channel must keep
@@ -21,6 +22,7 @@ pub mod fachverfahren;
 pub mod far_side;
 pub mod letters;
 pub mod load;
+pub mod pki;
 pub mod places;
 pub mod scanner;
 pub mod seed;

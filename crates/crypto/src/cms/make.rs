@@ -38,6 +38,8 @@ pub struct Options<'a> {
     pub claimed_at: Option<UnixTime>,
     /// A time-stamp on the signature makes it CAdES-T.
     pub stamp: Option<Stamp<'a>>,
+    /// Revocation lists (DER) that go along, so that a verifier need not fetch them.
+    pub lists: &'a [Vec<u8>],
 }
 
 /// Signs; gives DER of a SignedData.
@@ -97,11 +99,15 @@ pub fn sign(what: ToSign<'_>, signer: &dyn Signer, options: Options<'_>) -> Resu
     let mut certificates: Vec<&[u8]> = vec![certificate.der()];
     certificates.extend(signer.chain().iter().map(Certificate::der));
     certificates.sort_unstable();
+    let mut lists: Vec<&[u8]> = options.lists.iter().map(Vec::as_slice).collect();
+    lists.sort_unstable();
+    let lists = if lists.is_empty() { vec![] } else { write::of(tag::constructed(1), &lists) };
     let data = write::sequence(&[
         &write::small(1),
         &write::set(&[&digest_algorithm]),
         &write::sequence(&[&write::oid(oid::DATA), &inside]),
         &write::of(tag::constructed(0), &certificates),
+        &lists,
         &write::set(&[&info]),
     ]);
     Ok(write::sequence(&[&write::oid(oid::SIGNED_DATA), &write::of(tag::constructed(0), &[&data])]))

@@ -162,7 +162,7 @@ fn openssl_verifies_what_we_sign() {
             pki.issue(name, &key, "signer");
         }
         let signer = identity(&pki, name);
-        let options = Options { scheme, claimed_at: Some(pki.now() - 1800), stamp: None };
+        let options = Options { scheme, claimed_at: Some(pki.now() - 1800), stamp: None, lists: &[] };
         pki.write("attached", &sign(ToSign::Attached(CONTENT), &signer, options).unwrap());
         pki.write("detached", &sign(ToSign::Detached(CONTENT), &signer, options).unwrap());
         let verify = "cms -verify -cades -binary -inform DER -CAfile chain.pem -out verified";

@@ -33,7 +33,8 @@ fn time_stamps_of_openssl_prove_the_time() {
     pki.issue("tsa", RSA, "tsa");
     pki.issue("signer", P256, "signer");
     let stamp = |octets: &[u8]| -> Result<Vec<u8>> { Ok(token(&pki, octets)) };
-    let options = Options { claimed_at: Some(pki.now() - 1800), stamp: Some(&stamp), scheme: None };
+    let options =
+        Options { claimed_at: Some(pki.now() - 1800), stamp: Some(&stamp), scheme: None, lists: &[] };
     let made = sign(ToSign::Detached(CONTENT), &identity(&pki, "signer"), options).unwrap();
     pki.write("made", &made);
     pki.write("content", CONTENT);

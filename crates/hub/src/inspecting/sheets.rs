@@ -140,8 +140,11 @@ pub fn face(sheet: &Sheet, sha256: &str) -> Face {
 pub fn first_words(sheet: &Sheet) -> Vec<Block> {
     let c = &sheet.conclusion;
     let form_reason = say(&format!("form-{}", c.written_form.reason));
-    let law =
-        if c.written_form.law.is_empty() { String::new() } else { format!(" ({})", c.written_form.law) };
+    let law = if c.written_form.law.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", c.written_form.law.replace("§ ", "§\u{a0}"))
+    };
     let sender = texts::say(
         &format!("sheet-sender-{}", c.sender.assurance.as_str()),
         &[("claimed", &c.sender.claimed), ("proven", &c.sender.proven)],

@@ -13,7 +13,7 @@ use poststelle_hub::texts;
 use poststelle_hub::view::{DeliveryView, ListLine, MessageView, NoteView, SeenView, TimelineLine, Waiting};
 use poststelle_inspect::face::Block;
 use poststelle_inspect::sheet::PartVerdict;
-use poststelle_model::{DeliveryState, Direction, Part, Timestamp};
+use poststelle_model::{DeliveryState, Direction, HoldState, Part, Timestamp};
 use poststelle_store::messages::Line;
 use serde::Deserialize;
 
@@ -50,6 +50,8 @@ struct MessagePage {
     defects: Vec<String>,
     /// What the inspection says first.
     verdicts: Vec<Shown>,
+    /// Names of parts that were held and are released by now.
+    released: String,
     /// Where the sheet is; empty = there is none.
     sheet: String,
     files: Vec<File>,
@@ -223,6 +225,7 @@ pub(crate) async fn show(
             .map(|i| i.defects.iter().map(|d| texts::defect(d)).collect())
             .unwrap_or_default(),
         verdicts: view.sheet.as_ref().map(|s| sheet::shown(inspecting::first_words(s))).unwrap_or_default(),
+        released: released(&view),
         sheet: if view.sheet.is_some() { sheet::path(&base) } else { String::new() },
         files: files(&view, &base),
         more_parts: view.more_parts,
@@ -359,6 +362,15 @@ fn technical(view: &MessageView) -> Vec<Fact> {
     facts.push(fact("SHA-256", message.sha256.clone()));
     facts.push(fact("SHA-512", message.sha512.clone()));
     facts
+}
+
+/// What the sheet still calls held, though people have let it go.
+fn released(view: &MessageView) -> String {
+    let lines = || view.sheet.iter().flat_map(|s| &s.parts);
+    let held = |part: i64| lines().any(|l| l.part == Some(part) && l.verdict == PartVerdict::Held);
+    let holds = view.holds.iter().filter(|h| h.state == HoldState::Released && held(h.part));
+    let names = holds.filter_map(|h| view.parts.iter().find(|p| p.n == h.part).map(|p| p.name.as_str()));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn files(view: &MessageView, base: &str) -> Vec<File> {

@@ -37,6 +37,7 @@ struct Line {
     message: String,
     name: String,
     subject: String,
+    /// Why it is held; empty when `found` says it.
     cause: String,
     found: String,
     state: String,
@@ -74,6 +75,8 @@ pub(crate) fn path(tenant: TenantId, message: impl std::fmt::Display, part: i64)
 fn line(held: &HeldLine) -> Line {
     let hold = &held.hold;
     let name = text::line(&held.name, 200);
+    let found = inspecting::words(&held.note);
+    let cause = texts::say(&format!("hold-cause-{}", hold.cause.as_str()), &[]);
     Line {
         href: path(hold.tenant, hold.message, hold.part),
         message: if held.reads {
@@ -83,8 +86,9 @@ fn line(held: &HeldLine) -> Line {
         },
         name: if name.is_empty() { format!("Bestandteil {}", hold.part) } else { name },
         subject: text::line(&held.subject, 300),
-        cause: texts::say(&format!("hold-cause-{}", hold.cause.as_str()), &[]),
-        found: inspecting::words(&held.note),
+        // Nothing is said twice.
+        cause: if found.starts_with(&cause) { String::new() } else { cause },
+        found,
         state: texts::say(&format!("hold-state-{}", hold.state.as_str()), &[]),
         since: hold.held_at.berlin(),
         waits_for_me: held.agrees,

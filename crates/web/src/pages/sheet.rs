@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use poststelle_hub::inspecting::{self, SheetView};
 use poststelle_hub::texts;
 use poststelle_inspect::face::{Block, Tone};
+use poststelle_inspect::pdf::{self, Embedded};
 use poststelle_model::Timestamp;
 use serde::Deserialize;
 
@@ -146,6 +147,35 @@ pub(crate) async fn json(
     let view = view(&web, &person, &tenant, &id, &wanted.fassung).await?;
     let (name, size) = (name(&view, "json"), i64::try_from(view.json.len()).ok());
     Ok(file(Body::from(view.json), "application/octet-stream", &name, size))
+}
+
+/// `GET /nachrichten/{tenant}/{id}/pruefprotokoll/pdf`: the page on paper, with the JSON inside.
+pub(crate) async fn paper(
+    State(web): State<Web>,
+    person: Person,
+    Path((tenant, id)): MessagePath,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Refusal> {
+    let view = view(&web, &person, &tenant, &id, &wanted.fassung).await?;
+    let (json_name, pdf_name) = (name(&view, "json"), name(&view, "pdf"));
+    let made = tokio::task::spawn_blocking(move || {
+        let at = Timestamp::parse_rfc3339(&view.sheet.inspected_at).unwrap_or_default();
+        let embedded = Embedded {
+            name: &json_name,
+            media_type: "application/json",
+            octets: view.json.as_bytes(),
+            description: "Das Prüfprotokoll, wie es gespeichert und nachgewiesen ist",
+        };
+        let face = inspecting::face(&view.sheet, &view.sha256);
+        pdf::pdf(&face, &[embedded], at.0.div_euclid(1_000_000), &view.sheet.message.id)
+    });
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "no PDF of a sheet");
+        Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    let octets = made.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+    let size = i64::try_from(octets.len()).ok();
+    Ok(file(Body::from(octets), "application/octet-stream", &pdf_name, size))
 }
 
 /// `POST /nachrichten/{tenant}/{id}/pruefen`: looks at the message once more.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 //! The inspection as a clerk meets it: sheet, badges, quarantine, release by two, another look.
 
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,6 +31,27 @@ async fn state(bed: &Bed, id: MessageId, part: i64) -> HoldState {
     let mut tx = bed.hub.db().read(Scope::Tenant(bed.a.tenant)).await.unwrap();
     let holds = quarantine::of_message(&mut tx, bed.a.tenant, id).await.unwrap();
     holds.into_iter().find(|h| h.part == part).unwrap().state
+}
+
+/// The one file inside a PDF, as pdfdetach takes it out; `None` without that program.
+fn embedded(pdf: &[u8]) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("p.pdf"), folder.path().join("p.json"));
+    std::fs::write(&from, pdf).unwrap();
+    let mut pdfdetach = Command::new("pdfdetach");
+    match pdfdetach.args(["-save", "1", "-o"]).arg(&to).arg(&from).output() {
+        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr)),
+        Err(_) => {
+            assert_ne!(
+                std::env::var("POSTSTELLE_REQUIRE_ORACLES").as_deref(),
+                Ok("1"),
+                "pdfdetach is required"
+            );
+            println!("SKIPPED: pdfdetach is not installed");
+            return None;
+        }
+    }
+    Some(std::fs::read(to).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,6 +84,10 @@ async fn what_is_infected_is_held_until_two_people_release_it() {
     }
     let json = bed.see(&format!("{base}/pruefprotokoll/json"), &clerk.0).await;
     let digest = poststelle_crypto::digest::hex(&poststelle_crypto::digest::sha256(&json.octets));
+    let pdf = bed.see(&format!("{base}/pruefprotokoll/pdf?fassung=1"), &clerk.0).await;
+    assert_eq!(pdf.status, StatusCode::OK);
+    assert!(pdf.octets.starts_with(b"%PDF-"));
+    assert!(embedded(&pdf.octets).is_none_or(|file| file == json.octets), "the PDF carries the JSON");
     let mut tx = bed.hub.db().read(Scope::Tenant(bed.a.tenant)).await.unwrap();
     let chain = evidence::chain(&mut tx, bed.a.tenant, &Subject::message(id)).await.unwrap();
     tx.rollback().await.unwrap();
@@ -100,7 +126,9 @@ async fn what_is_infected_is_held_until_two_people_release_it() {
         assert_eq!(bed.see(&format!("{base}{path}"), &clerk.0).await.status, StatusCode::OK, "{path}");
     }
     let page = bed.see(&base, &clerk.0).await.text();
-    assert!(page.contains("Testdatei") && page.contains("zugestimmt"), "{page}");
+    for words in ["Testdatei", "zugestimmt", "Inzwischen freigegeben:</strong> schlimm.txt"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

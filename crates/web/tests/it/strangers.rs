@@ -96,7 +96,7 @@ pub struct Caller {
     pub csrf: String,
 }
 
-/// Holds the attachment of a foreign message back.
+/// Holds the attachment of a foreign message back, which is processed by now.
 async fn hold(bed: &Bed, tenant: TenantId, message: MessageId) {
     let at = bed.hub.clock().now();
     let held = Hold {

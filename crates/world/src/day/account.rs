@@ -122,6 +122,12 @@ impl Account<'_> {
         if entry.expect == Expect::Clearing && !view.explanation.clearing {
             self.wrong(entry, "is not in the Klärungskorb");
         }
+        if let Expect::Inspected(how) = entry.expect
+            && !view.sheet.as_ref().is_some_and(|sheet| how.is_seen(sheet))
+        {
+            let said = view.sheet.as_ref().map(|s| &s.conclusion);
+            self.wrong(entry, format_args!("the sheet does not say what is true: {said:?}"));
+        }
         let mut applications = 0;
         for d in &view.deliveries {
             let delivery = &d.delivery;

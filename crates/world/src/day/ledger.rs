@@ -4,13 +4,15 @@
 use poststelle_mail::smtp::client::Outcome;
 use poststelle_model::MessageId;
 
-use crate::letters::{Kind, Letter};
+use crate::letters::{Kind, Letter, Protected};
 
 /// What should become of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expect {
     /// Taken over and placed somewhere.
     Placed,
+    /// Taken over, placed, and its sheet says what is true.
+    Inspected(Protected),
     /// Taken over and placed in the Klärungskorb.
     Clearing,
     /// Taken over, marked urgent, placed.

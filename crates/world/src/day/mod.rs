@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::fachverfahren::{Application, Take, WebhookSite};
 use crate::far_side::FarSide;
+use crate::pki::Pki;
 use crate::places::{Handover, Settled};
 
 /// Everything the day plays with.
@@ -37,6 +38,8 @@ pub struct World {
     pub applications: Vec<(Handover, Application)>,
     /// The far side of a webhook, if there is one.
     pub webhook: Option<Arc<WebhookSite>>,
+    /// Who signs and encrypts; the hub trusts and scans. Without it the inspection is not played.
+    pub pki: Option<Arc<Pki>>,
 }
 
 impl World {
@@ -50,7 +53,7 @@ impl World {
             (folder.clone(), Application::watch(&name, &folder.path, take))
         };
         let applications = settled.folders.iter().map(watch).collect();
-        Self { hub, smtp, web: None, far, settled, applications, webhook: None }
+        Self { hub, smtp, web: None, far, settled, applications, webhook: None, pki: None }
     }
 
     /// With the REST intake at this address.
@@ -64,6 +67,13 @@ impl World {
     #[must_use]
     pub fn with_webhook(mut self, site: Arc<WebhookSite>) -> Self {
         self.webhook = Some(site);
+        self
+    }
+
+    /// With certificates the hub trusts.
+    #[must_use]
+    pub fn with_pki(mut self, pki: Arc<Pki>) -> Self {
+        self.pki = Some(pki);
         self
     }
 

@@ -16,7 +16,7 @@ use super::ledger::{Entry, Expect, Ledger};
 use super::{Day, World};
 use crate::fachverfahren::WebhookFault;
 use crate::far_side::Fault;
-use crate::letters::{Letter, Letters, Malformed, Topic, Wish, huge};
+use crate::letters::{Letter, Letters, Malformed, Protected, Topic, Wish, huge};
 use crate::load::{Load, Shot, client, route};
 use crate::places::data::{
     FORWARD_AWAY, FORWARD_DELAYED, FORWARD_DELIVERED, FORWARD_FAILED, FORWARDING_TENANT, Forward,
@@ -42,6 +42,7 @@ pub(super) async fn run(day: &Day, world: &World) -> Ledger {
     play.morning().await;
     play.ordinary().await;
     play.strange().await;
+    play.inspected().await;
     play.refused().await;
     play.rest().await;
     play.forwarded().await;
@@ -164,6 +165,24 @@ impl Play<'_> {
             .map(|how| (self.letters.malformed(how, &[&to]), Expect::Placed))
             .collect();
         self.send(broken).await;
+    }
+
+    async fn inspected(&mut self) {
+        let Some(pki) = self.world.pki.clone() else { return };
+        self.step(
+            "Geprüfte Post",
+            "unterschrieben, verschlüsselt, verändert, mit Schadsoftware, nicht zu entpacken",
+        )
+        .await;
+        let to = format!("poststelle@{}", domain(FORWARDING_TENANT));
+        let mut letters = Vec::new();
+        for how in Protected::ALL {
+            match self.letters.protected(how, &[&to], &pki) {
+                Ok(letter) => letters.push((letter, Expect::Inspected(how))),
+                Err(error) => self.ledger.unexpected.push(format!("{how:?}: {error}")),
+            }
+        }
+        self.send(letters).await;
     }
 
     async fn refused(&mut self) {

@@ -150,23 +150,45 @@ fn docx(len: usize, chance: &mut Seed) -> Vec<u8> {
 /// A ZIP of stored entries.
 #[must_use]
 pub fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let entries: Vec<Entry<'_>> =
+        entries.iter().map(|(name, octets)| (*name, octets.as_slice(), None)).collect();
+    archive(&entries)
+}
+
+/// A ZIP with one entry of `len` zeros, deflated: about a thousandth of it.
+#[must_use]
+pub fn zip_zeros(name: &str, len: usize) -> Vec<u8> {
+    use std::io::Write;
+    let zeros = vec![0; len];
+    let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    // Writing to memory does not fail.
+    let packed = packed.write_all(&zeros).and_then(|()| packed.finish()).unwrap_or_default();
+    archive(&[(name, &zeros, Some(packed))])
+}
+
+/// Name, octets, and these deflated; `None` = stored.
+type Entry<'a> = (&'a str, &'a [u8], Option<Vec<u8>>);
+
+fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
     let le32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
     let le16 = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_le_bytes();
-    for (name, octets) in entries {
+    for (name, octets, deflated) in entries {
+        let packed = deflated.as_deref().unwrap_or(octets);
         let offset = out.len();
-        // Version 2.0, UTF-8 names, stored, 23.11.2026 08:00.
-        let mut common = b"\x14\x00\x00\x08\x00\x00\x00\x40\x77\x5d".to_vec();
+        // Version 2.0, UTF-8 names, method, 23.11.2026 08:00.
+        let method = if deflated.is_some() { 8 } else { 0 };
+        let mut common = vec![0x14, 0, 0, 8, method, 0, 0, 0x40, 0x77, 0x5d];
         common.extend_from_slice(&crc32(octets).to_le_bytes());
-        common.extend_from_slice(&le32(octets.len()));
+        common.extend_from_slice(&le32(packed.len()));
         common.extend_from_slice(&le32(octets.len()));
         common.extend_from_slice(&le16(name.len()));
         common.extend_from_slice(&[0, 0]);
         out.extend_from_slice(b"PK\x03\x04");
         out.extend_from_slice(&common);
         out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(octets);
+        out.extend_from_slice(packed);
         directory.extend_from_slice(b"PK\x01\x02\x14\x00");
         directory.extend_from_slice(&common);
         directory.extend_from_slice(&[0; 10]);

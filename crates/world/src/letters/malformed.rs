@@ -180,7 +180,7 @@ impl Malformed {
     }
 }
 
-fn replace(octets: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
+pub(super) fn replace(octets: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len());
     let mut rest = octets;
     while !rest.is_empty() {

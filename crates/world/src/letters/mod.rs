@@ -11,6 +11,7 @@ pub mod files;
 pub mod fixed;
 pub mod malformed;
 pub mod names;
+pub mod protected;
 pub mod words;
 
 use poststelle_crypto::digest::{hex, sha256};
@@ -20,6 +21,7 @@ pub use self::compose::{Coding, File, Naming, TextStyle};
 pub use self::files::Shape;
 pub use self::fixed::{Fixed, Huge, fixed, huge, many_parts};
 pub use self::malformed::Malformed;
+pub use self::protected::Protected;
 pub use self::words::{Topic, Writer};
 use crate::load::Shot;
 use crate::seed::Seed;
@@ -51,6 +53,8 @@ pub enum Kind {
     Bare,
     /// Breaks the rules.
     Malformed(Malformed),
+    /// The inspection has something to say about it.
+    Protected(Protected),
 }
 
 /// One letter.

@@ -18,7 +18,7 @@ fn identity(pki: &Pki) -> FileIdentity {
 }
 
 fn options(scheme: Option<Scheme>) -> Options<'static> {
-    Options { scheme, claimed_at: Some(NOW - 86_400), stamp: None }
+    Options { scheme, claimed_at: Some(NOW - 86_400), stamp: None, lists: &[] }
 }
 
 const DOCUMENT: &str =

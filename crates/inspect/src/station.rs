@@ -283,11 +283,10 @@ impl Walk<'_> {
             signatures: Vec::new(),
             signed_by: self.covered.get(&part.n).cloned().into_iter().collect(),
         };
-        if self.subject.suspects.contains(&part.n) {
+        // What ended the program before is scanned from afar, but no reader of ours touches it again.
+        let suspect = self.subject.suspects.contains(&part.n);
+        if suspect {
             line.checks.push(self.check(CheckKind::Open, Note::new("crashed")));
-            let hold = (HoldCause::Indeterminate, Note::new("crashed"));
-            self.finish(line, Some(hold), Vec::new());
-            return Ok(());
         }
         self.source.begins(part).await?;
         if !self.scans && is_plain(part) {
@@ -299,7 +298,7 @@ impl Walk<'_> {
         let spool = self.spool(octets).await?;
         let mut scan = self.malware_of(&part.path, &spool).await?;
         let mut inside = Vec::new();
-        if !is_plain(part) {
+        if !is_plain(part) && !suspect {
             self.look(&mut line, &spool, &part.raw_name).await;
             self.verify(&mut line, part, &spool).await?;
             inside = self.members(&mut line, &spool, 1).await?;

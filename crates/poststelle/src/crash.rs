@@ -31,6 +31,7 @@ use poststelle_model::{
 };
 use poststelle_store::{Scope, desk, jobs, messages, migrate, tenants};
 use poststelle_world::far_side::FarSide;
+use poststelle_world::scanner::Mimic;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -124,7 +125,8 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
     let hook_task = tokio::spawn(webhook(hook, Arc::clone(&tally)));
     let config_path = dir.join("poststelle.toml");
     let far = FarSide::start().await?;
-    std::fs::write(&config_path, settings(&dir, &url, far.addr()))?;
+    let scanner = Mimic::start().await?;
+    std::fs::write(&config_path, settings(&dir, &url, far.addr(), scanner.address()))?;
     let config = Config::load(&config_path)?;
     admin::migrate_quietly(&config).await?;
     let hub = house::hub(&config, Duration::ZERO, false).await?;
@@ -199,10 +201,10 @@ pub async fn run(args: CrashArgs) -> Result<ExitCode> {
     Ok(if good && repeated <= kills * IN_FLIGHT { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn settings(dir: &Path, url: &str, far: SocketAddr) -> String {
+fn settings(dir: &Path, url: &str, far: SocketAddr, scanner: SocketAddr) -> String {
     format!(
         "node = 'crash'\ndomain = 'crash.example'\ndata = '{}'\n[database]\nurl = '{url}'\n[web]\nlisten = '127.0.0.1:0'\n\
-         [smtp]\nlisten = '127.0.0.1:0'\n[mail]\nrelay = '{far}'\nrelay_tls = 'none'\n[connect]\ninternal_webhooks = true\n\
+         [smtp]\nlisten = '127.0.0.1:0'\n[mail]\nrelay = '{far}'\nrelay_tls = 'none'\n[connect]\ninternal_webhooks = true\n[inspect]\nclamd = '{scanner}'\n\
          [limits]\nlease_ms = 1500\nparallel = {IN_FLIGHT}\nbackoff_first_ms = 200\nbackoff_max_ms = 1000\ncrashes = 1000\n\
          [timers]\nsequence_ms = 200\nprobe_ms = 500\ncanary_seconds = 0\n",
         dir.display()

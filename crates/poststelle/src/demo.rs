@@ -39,6 +39,9 @@ pub struct DemoArgs {
     /// `host:port` all outgoing mail goes to instead of the simulated world.
     #[arg(long)]
     smarthost: Option<String>,
+    /// `unix:/path` or `host:port` of a real virus scanner (`clamd`) instead of the one of the demo, which knows the EICAR file only.
+    #[arg(long)]
+    clamd: Option<String>,
     /// Takes mail in and does nothing else (to measure accepting alone).
     #[arg(long, hide = true)]
     ingress_only: bool,
@@ -74,7 +77,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let web = doors.web().context("no web door")?;
     world.reports_to(smtp);
     let scanner = Mimic::start().await?;
-    config.inspect.clamd = scanner.address().to_string();
+    config.inspect.clamd = args.clamd.clone().unwrap_or_else(|| scanner.address().to_string());
     let pki = Arc::new(certificates(&config, &dir)?);
     config.mail.relay = args.smarthost.clone().unwrap_or_else(|| world.addr().to_string());
     config.mail.routes.insert(config.domain.clone(), smtp.to_string());

@@ -22,7 +22,7 @@ use poststelle_store::quarantine::{self, Hold};
 use poststelle_store::{Scope, StoreError, inspection};
 use serde_json::json;
 
-use super::About;
+use super::{About, RETRACE};
 use crate::change::Change;
 use crate::hub::Hub;
 
@@ -60,7 +60,8 @@ impl Hub {
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
-        let waits = self.look_again(job.tenant, id, &Who::house("inspect"), false, &mut change).await?;
+        let house = Who::house("inspect");
+        let waits = self.look_again(job.tenant, id, (&house, job.attempts), false, &mut change).await?;
         if let Some(since) = waits {
             let pause = self.clock.now().since(since).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             change.jobs.push(self.check_job(job.tenant, id, pause));
@@ -74,7 +75,7 @@ impl Hub {
         &self,
         tenant: TenantId,
         id: MessageId,
-        who: &Who,
+        (who, attempt): (&Who, i64),
         anyway: bool,
         change: &mut Change,
     ) -> Result<Option<Timestamp>, StoreError> {
@@ -99,8 +100,9 @@ impl Hub {
         let version = known.version + 1;
         let about = About { sender: (&known.sender_name, &known.sender_address), parts: &parts };
         let mut findings = self.findings(tenant, id).await?;
-        let looked =
-            self.inspect(&message, &content, &about, (version, 1), before.as_ref(), &mut findings).await?;
+        let looked = self
+            .inspect(&message, &content, &about, (version, attempt), before.as_ref(), &mut findings)
+            .await?;
         let inspected = &looked.inspected;
         let now = self.clock.now();
         let mut all = Vec::with_capacity(holds.len());
@@ -164,8 +166,9 @@ impl Hub {
         let (message, content) = self.whole_content(tenant, id).await?;
         let about = About { sender: (&known.sender_name, &known.sender_address), parts: &parts };
         let mut findings = self.findings(tenant, id).await?;
-        let looked =
-            self.inspect(&message, &content, &about, (version, 1), before.as_ref(), &mut findings).await?;
+        let looked = self
+            .inspect(&message, &content, &about, (version, RETRACE), before.as_ref(), &mut findings)
+            .await?;
         looked.inspected.sheet.to_json().map_err(|e| StoreError::Config(e.to_string()))
     }
 

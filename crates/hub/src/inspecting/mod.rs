@@ -112,7 +112,7 @@ impl Source for Stored<'_> {
     }
 
     async fn begins(&self, part: &Part) -> Result<(), SourceError> {
-        if self.attempt < CAREFUL {
+        if self.attempt < CAREFUL || self.attempt == RETRACE {
             return Ok(());
         }
         let mark = Finding {
@@ -131,6 +131,9 @@ impl Source for Stored<'_> {
 /// From this claim on each part is marked before it is touched: what died then shows the part it died at.
 const CAREFUL: i64 = 2;
 
+/// Stands for the claim that once succeeded, when its sheet is drawn again.
+const RETRACE: i64 = i64::MAX;
+
 /// Parts at which a claim ended twice: the last mark of each claim but the present one.
 fn suspects(findings: &Findings, version: i64, attempt: i64) -> Vec<i64> {
     let prefix = format!("{version}/began/");
@@ -143,6 +146,10 @@ fn suspects(findings: &Findings, version: i64, attempt: i64) -> Vec<i64> {
         if claim < attempt {
             last.insert(claim, part);
         }
+    }
+    // The last claim that left marks is the one that came through.
+    if attempt == RETRACE {
+        last.pop_last();
     }
     let mut ends: Vec<i64> = last.into_values().collect();
     ends.sort_unstable();
@@ -345,5 +352,36 @@ fn message_facts(message: &Message) -> MessageFacts {
         size: message.size,
         sha256: message.sha256.clone(),
         sha512: message.sha512.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(marks: &[(i64, i64)]) -> Findings {
+        let mark = |(claim, part): &(i64, i64)| Finding {
+            name: format!("1/began/{claim:04}/{part:08}"),
+            source: String::new(),
+            version: String::new(),
+            body: String::new(),
+            at: Timestamp(0),
+        };
+        Findings::of(marks.iter().map(mark).collect())
+    }
+
+    #[test]
+    fn a_part_is_suspect_when_two_claims_ended_at_it() {
+        let once = marked(&[(2, 1), (2, 4)]);
+        assert_eq!(suspects(&once, 1, 3), Vec::<i64>::new(), "once may be chance");
+        let twice = marked(&[(2, 1), (2, 4), (3, 1), (3, 4)]);
+        assert_eq!(suspects(&twice, 1, 4), [4]);
+        assert_eq!(suspects(&twice, 1, 3), Vec::<i64>::new(), "the present claim has not ended");
+        assert_eq!(suspects(&twice, 2, 4), Vec::<i64>::new(), "another inspection");
+        let elsewhere = marked(&[(2, 1), (3, 1), (3, 2)]);
+        assert_eq!(suspects(&elsewhere, 1, 4), Vec::<i64>::new());
+        // The claim that came through left its last mark too.
+        let through = marked(&[(2, 4), (3, 1), (3, 4)]);
+        assert_eq!(suspects(&through, 1, RETRACE), Vec::<i64>::new());
     }
 }

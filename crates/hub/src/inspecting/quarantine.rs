@@ -284,7 +284,7 @@ impl Hub {
         }
         let mut change = Change::default();
         let who = Who::Principal { id: access.principal };
-        self.look_again(tenant, message, &who, true, &mut change).await?;
+        self.look_again(tenant, message, (&who, 1), true, &mut change).await?;
         let version = change.versions.first().map_or(1, |v| v.2);
         self.commit_hold(change, (tenant, message, 0)).await?;
         Ok(version)

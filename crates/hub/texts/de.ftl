@@ -520,6 +520,7 @@ part-good = unauffällig
 part-noted = mit Hinweis
 part-unchecked = nicht prüfbar
 part-held = in Quarantäne
+part-signed-by = Unterschrift dazu: Bestandteil { $path }
 check-open = Öffnen
 check-decrypt = Entschlüsseln
 check-malware = Schadsoftware

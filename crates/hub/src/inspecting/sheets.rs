@@ -211,6 +211,7 @@ fn row(line: &PartLine) -> Vec<String> {
     for report in &line.signatures {
         result.push(one_line(report));
     }
+    result.extend(line.signed_by.iter().map(|path| texts::say("part-signed-by", &[("path", path)])));
     let checks: Vec<String> = line
         .checks
         .iter()
@@ -219,8 +220,11 @@ fn row(line: &PartLine) -> Vec<String> {
             format!("{}: {}{by}", say(&format!("check-{}", c.kind.as_str())), words(&c.outcome))
         })
         .collect();
+    // The path of what lies in a container ends with its name.
+    let named = !line.name.is_empty() && line.path.ends_with(&line.name);
+    let place = if named { line.path.clone() } else { format!("{} · {}", line.path, label(line)) };
     vec![
-        format!("{} · {}", line.path, label(line)),
+        place,
         format!("{}, {}", readable::kind(kind), readable::size(line.size)),
         result.join(" – "),
         checks.join(" – "),

@@ -34,6 +34,7 @@ async fn state(bed: &Bed, id: MessageId, part: i64) -> HoldState {
 }
 
 /// The one file inside a PDF, as pdfdetach takes it out; `None` without that program.
+#[allow(clippy::print_stdout)]
 fn embedded(pdf: &[u8]) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("p.pdf"), folder.path().join("p.json"));

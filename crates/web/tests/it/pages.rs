@@ -210,7 +210,11 @@ async fn a_page_costs_few_statements() {
         cost(bed.a.clerk, &message).await.0,
         cost(narrow, &message).await.0,
     ];
-    assert_eq!(few, [6, 6, 24, 26]);
+    assert_eq!(
+        few,
+        [6, 6, 24, 26],
+        "of the last two three for sheet, quarantine, and what was won from parts"
+    );
     let mut last = bed.mail(&bed.a, &hostile_mail()).await;
     for _ in 0..35 {
         last = bed.mail(&bed.a, &hostile_mail()).await;

@@ -25,6 +25,8 @@ use crate::channel::{ChannelError, Octets};
 pub trait Content: Send + Sync {
     /// The whole, as it came.
     async fn original(&self) -> Result<Octets, ChannelError>;
+    /// The first octets of the whole, at most `most`, and none of what is held.
+    async fn head(&self, most: u64) -> Result<Octets, ChannelError>;
     /// One part, decoded.
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError>;
     /// All parts in order, in pages of at most 1,000 from `offset`.
@@ -160,6 +162,9 @@ pub struct ClosedRange {
     pub end: i64,
 }
 
+/// Code of the refusal to give out what was not inspected yet.
+const UNINSPECTED: &str = "PST-INSPECT-0006";
+
 /// Code of the refusal to give out what is held.
 pub const HELD: &str = "PST-INSPECT-0001";
 
@@ -226,6 +231,9 @@ impl StoredContent {
     fn open_to_readers(&self, blob: Option<BlobId>, start: i64, end: i64) -> Result<(), ChannelError> {
         match self.closed_in(blob, start, end) {
             None => Ok(()),
+            Some(closed) if closed.part < 0 => {
+                Err(ChannelError::later(Reason::new(UNINSPECTED, Fault::Nobody)))
+            }
             Some(closed) => {
                 Err(ChannelError::never(Reason::new(HELD, Fault::Tenant).with("part", closed.part)))
             }
@@ -274,6 +282,12 @@ impl Content for StoredContent {
         self.octets(0, u64::try_from(self.message.size).unwrap_or(0)).await
     }
 
+    async fn head(&self, most: u64) -> Result<Octets, ChannelError> {
+        let held = self.closed.iter().filter(|c| c.blob.is_none()).map(|c| c.start).min();
+        let end = held.unwrap_or(self.message.size).min(self.message.size);
+        self.octets(0, u64::try_from(end).unwrap_or(0).min(most)).await
+    }
+
     async fn part(&self, part: &Part) -> Result<Octets, ChannelError> {
         self.open_to_readers(part.blob, part.start, part.start.saturating_add(part.len))?;
         let start = u64::try_from(part.start).unwrap_or(0);
@@ -317,7 +331,7 @@ impl Content for StoredContent {
     }
 
     fn is_incomplete(&self) -> bool {
-        self.closed_in(None, 0, self.message.size).is_some()
+        !self.closed.is_empty()
     }
 
     async fn parts(&self, offset: i64) -> Result<Vec<Part>, ChannelError> {

@@ -59,7 +59,13 @@ impl Hub {
         opened.parts.extend(looked.inspected.won.iter().cloned());
         let thread = self.thread(tenant, &opened).await?;
         change.threads.extend(thread.map(|t| (tenant, id, t)));
-        let text = if crashed { String::new() } else { Self::body_text(&content, &opened.parts).await? };
+        let held = |n: i64| looked.inspected.holds.iter().any(|h| h.0 == n);
+        let body_held = readable::body_part(&opened.parts).is_some_and(|p| held(p.n));
+        let text = if crashed || body_held {
+            String::new()
+        } else {
+            Self::body_text(&content, &opened.parts).await?
+        };
         change.search.push(search::entry(&message, &opened, &text));
         let folded = self.fold_report(&message, &content, &opened, now, &mut change).await?;
         let (explanation, urgent) = if folded.is_empty() {
@@ -75,7 +81,7 @@ impl Hub {
                 .collect();
             (Explanation { placed, ..Explanation::default() }, false)
         };
-        self.write_sheet(&message, &looked, &findings, now, &mut change)?;
+        self.write_sheet(&message, &looked, &findings, (&Who::house("inspect"), now), &mut change)?;
         for (part, cause, note) in &looked.inspected.holds {
             self.hold(tenant, id, *part, (*cause, note), now, &mut change);
         }
@@ -281,7 +287,9 @@ impl Hub {
                 changed_at: now,
                 version: 1,
             };
-            if message.direction == Direction::Out && !change.holds.is_empty() {
+            let as_a_whole =
+                message.direction == Direction::Out || delivery.target.kind() == TargetKind::Address;
+            if as_a_whole && !change.holds.is_empty() {
                 self.park_for_hold(delivery, change);
             } else {
                 self.start_delivery(delivery, urgent, &placed.because, change);

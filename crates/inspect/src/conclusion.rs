@@ -9,7 +9,9 @@ use crate::codes;
 use crate::law::Law;
 use crate::malware::Scan;
 use crate::scan::Answer;
-use crate::sheet::{Assurance, Completeness, Conclusion, Danger, Note, PartLine, PartVerdict, Sender, Sheet};
+use crate::sheet::{
+    Assurance, CheckKind, Completeness, Conclusion, Danger, Note, PartLine, PartVerdict, Sender, Sheet,
+};
 use crate::station::Subject;
 
 /// Outcomes of checks that say nothing is wrong.
@@ -44,27 +46,27 @@ pub(crate) fn judge(line: &mut PartLine, held: bool) {
 /// The conclusion of a sheet.
 pub(crate) fn draw(
     subject: &Subject<'_>,
-    whole: &Scan,
-    lines: &[PartLine],
+    (whole, body): (&Scan, &[i64]),
+    (lines, omitted): (&[PartLine], u64),
     law: &Law,
     at: Timestamp,
 ) -> Conclusion {
-    let sender = sender(subject, lines);
+    let sender = sender(subject, body, lines);
     Conclusion {
-        written_form: law.written_form(&subject.message, &sender, lines, at),
+        written_form: law.written_form(&subject.message, lines, omitted, at),
         sender,
         completeness: if lines.iter().any(|l| l.verdict == PartVerdict::Held) {
             Completeness::Held
-        } else if lines.iter().any(|l| l.verdict == PartVerdict::Unchecked) {
+        } else if omitted > 0 || lines.iter().any(|l| l.verdict == PartVerdict::Unchecked) {
             Completeness::Unreadable
         } else {
             Completeness::Complete
         },
-        danger: danger(whole, lines),
+        danger: danger(whole, lines, omitted),
     }
 }
 
-fn danger(whole: &Scan, lines: &[PartLine]) -> Danger {
+fn danger(whole: &Scan, lines: &[PartLine], omitted: u64) -> Danger {
     let found = |code: &str| {
         lines.iter().any(|l| l.checks.iter().map(|c| &c.outcome).chain(&l.notes).any(|n| n.code == code))
     };
@@ -75,7 +77,7 @@ fn danger(whole: &Scan, lines: &[PartLine]) -> Danger {
         || lines.iter().any(|l| l.verdict == PartVerdict::Held)
     {
         Danger::Indeterminate
-    } else if SUSPICIOUS.iter().any(|c| found(c)) {
+    } else if omitted > 0 || SUSPICIOUS.iter().any(|c| found(c)) || lines.iter().any(is_partly_seen) {
         Danger::Suspicious
     } else if answer.is_none() {
         Danger::NotScanned
@@ -84,12 +86,15 @@ fn danger(whole: &Scan, lines: &[PartLine]) -> Danger {
     }
 }
 
-/// Signatures that vouch for what a person reads: good ones that cover the whole of their part.
-pub(crate) fn vouching(lines: &[PartLine]) -> impl Iterator<Item = &Report> {
-    lines
-        .iter()
-        .flat_map(|l| &l.signatures)
-        .filter(|s| s.verdict.indication == Indication::TotalPassed && covers_all(&s.scope))
+/// Something of which not everything was seen: what is clean about it is only the outside.
+fn is_partly_seen(line: &PartLine) -> bool {
+    let opens = |kind| matches!(kind, CheckKind::Open | CheckKind::Decrypt | CheckKind::Unpack);
+    line.checks.iter().any(|c| opens(c.kind) && c.outcome.code != "ok")
+}
+
+/// A good signature that covers the whole of what it stands on.
+pub(crate) fn vouches(report: &Report) -> bool {
+    report.verdict.indication == Indication::TotalPassed && covers_all(&report.scope)
 }
 
 fn covers_all(scope: &Scope) -> bool {
@@ -100,29 +105,43 @@ fn covers_all(scope: &Scope) -> bool {
     }
 }
 
-fn sender(subject: &Subject<'_>, lines: &[PartLine]) -> Sender {
+/// Who vouches for the sender: a good signature over what was written. One on an attachment is somebody's, but says
+/// nothing about who sent it.
+fn sender(subject: &Subject<'_>, body: &[i64], lines: &[PartLine]) -> Sender {
     let (name, address) = subject.sender;
     let claimed = match (name.trim(), address.trim()) {
         ("", address) => address.to_owned(),
         (name, "") => name.to_owned(),
         (name, address) => format!("{name} <{address}>"),
     };
-    let best = vouching(lines).max_by_key(|s| matches!(s.quality.as_str(), "QES" | "QSEAL"));
-    let Some(signer) = best.and_then(|s| s.signer.as_ref().map(|c| (s, c))) else {
-        return Sender { claimed, proven: String::new(), assurance: Assurance::Claimed };
+    let written: Vec<&str> = lines
+        .iter()
+        .filter(|l| l.part.is_some_and(|n| body.contains(&n)))
+        .flat_map(|l| l.signed_by.iter().map(String::as_str))
+        .collect();
+    let signer = |over: bool| {
+        lines
+            .iter()
+            .filter(|l| written.contains(&l.path.as_str()) == over)
+            .flat_map(|l| &l.signatures)
+            .filter(|s| vouches(s))
+            .find_map(|s| s.signer.as_ref().map(|c| (s, c)))
     };
-    let (report, certificate) = signer;
-    let same = certificate.emails.is_empty()
-        || certificate.emails.iter().any(|e| e.eq_ignore_ascii_case(address.trim()));
-    Sender {
-        claimed,
-        proven: certificate.name.clone(),
-        assurance: match report.quality.as_str() {
-            "QES" | "QSEAL" => Assurance::Qualified,
-            _ if same => Assurance::Signed,
-            _ => Assurance::SignedByOther,
-        },
-    }
+    let (proven, assurance) = match (signer(true), signer(false)) {
+        (Some((report, certificate)), _) => {
+            let same = certificate.emails.is_empty()
+                || certificate.emails.iter().any(|e| e.eq_ignore_ascii_case(address.trim()));
+            let assurance = match report.quality.as_str() {
+                _ if !same => Assurance::SignedByOther,
+                "QES" | "QSEAL" => Assurance::Qualified,
+                _ => Assurance::Signed,
+            };
+            (certificate.name.clone(), assurance)
+        }
+        (None, Some((_, certificate))) => (certificate.name.clone(), Assurance::SignedByOther),
+        (None, None) => (String::new(), Assurance::Claimed),
+    };
+    Sender { claimed, proven, assurance }
 }
 
 /// What is different from the version before, one note for each part and conclusion.

@@ -8,8 +8,8 @@ use poststelle_crypto::signature::Indication;
 use poststelle_model::Timestamp;
 use serde::Deserialize;
 
-use crate::conclusion::vouching;
-use crate::sheet::{Assurance, FormVerdict, MessageFacts, PartLine, Sender, WrittenForm};
+use crate::conclusion::vouches;
+use crate::sheet::{FormVerdict, MessageFacts, PartLine, PartVerdict, WrittenForm};
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -72,8 +72,8 @@ impl Law {
     pub(crate) fn written_form(
         &self,
         message: &MessageFacts,
-        sender: &Sender,
         lines: &[PartLine],
+        omitted: u64,
         now: Timestamp,
     ) -> WrittenForm {
         let today = now.rfc3339();
@@ -85,25 +85,28 @@ impl Law {
                 law: String::new(),
             };
         };
-        let (verdict, reason) = if sender.assurance == Assurance::Qualified
-            && entry.keeps.iter().any(|k| k == "qes")
-            && vouching(lines).any(|s| s.quality == "QES")
-        {
+        let qualified = |l: &PartLine| l.signatures.iter().any(|s| s.quality == "QES" && vouches(s));
+        let signed = |l: &PartLine| {
+            qualified(l) || lines.iter().any(|by| l.signed_by.contains(&by.path) && qualified(by))
+        };
+        let documents = || lines.iter().filter(|l| l.part.is_some());
+        let signatures = || lines.iter().flat_map(|l| &l.signatures);
+        let unseen = omitted > 0 || lines.iter().any(|l| l.verdict == PartVerdict::Unchecked);
+        let (verdict, reason) = if entry.keeps.iter().any(|k| k == "qes") && lines.iter().any(qualified) {
             // Which document had to be signed, a program cannot know when there are several.
-            let documents = lines
-                .iter()
-                .filter(|l| l.part.is_some() && l.signatures.is_empty() && l.signed_by.is_empty())
-                .count();
-            if documents == 0 { (FormVerdict::Kept, "qes") } else { (FormVerdict::ToBeChecked, "qes-some") }
-        } else {
-            let signatures = || lines.iter().flat_map(|l| &l.signatures);
-            if signatures().next().is_none() {
-                (FormVerdict::NotKept, "no-signature")
-            } else if signatures().all(|s| s.verdict.indication == Indication::TotalFailed) {
-                (FormVerdict::NotKept, "signature-broken")
+            if documents().all(signed) {
+                (FormVerdict::Kept, "qes")
             } else {
-                (FormVerdict::ToBeChecked, "signature-unclear")
+                (FormVerdict::ToBeChecked, "qes-some")
             }
+        } else if unseen {
+            (FormVerdict::ToBeChecked, "unseen")
+        } else if signatures().next().is_none() {
+            (FormVerdict::NotKept, "no-signature")
+        } else if signatures().all(|s| s.verdict.indication == Indication::TotalFailed) {
+            (FormVerdict::NotKept, "signature-broken")
+        } else {
+            (FormVerdict::ToBeChecked, "signature-unclear")
         };
         WrittenForm { verdict, reason: reason.to_owned(), law: entry.law.clone() }
     }

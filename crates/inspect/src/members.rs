@@ -52,10 +52,11 @@ impl Walk<'_> {
         let reading = tokio::task::spawn_blocking(move || {
             let of = Container { spool: &container, kind, name: &name, depth };
             let outcome = unpack::unpack(of, &caps, &mut budget, &mut |member, content| {
-                let spooled = Spool::read_from(&folder, u64::MAX, content);
-                let content = spooled.map_err(|_| {
-                    content.failure().cloned().unwrap_or_else(|| Note::new(codes::UNPACK_DAMAGED))
-                });
+                let content = match Spool::read_from(&folder, u64::MAX, content) {
+                    Ok(spool) => Ok(spool),
+                    // Not the member's fault but our disk's: the whole inspection is tried again.
+                    Err(error) => Err(content.failure().cloned().ok_or(error)?),
+                };
                 let sent = out.blocking_send(Found { member: member.clone(), content });
                 sent.map_err(|_| std::io::ErrorKind::BrokenPipe.into())
             });

@@ -15,7 +15,7 @@ use poststelle_crypto::signature::algorithm::Hash;
 use poststelle_crypto::signature::cms::Detached;
 use poststelle_crypto::signature::setting::{Setting, Trust};
 use poststelle_crypto::signature::{self, Judgement, UnixTime};
-use poststelle_model::Part;
+use poststelle_model::{Finding, Part};
 
 use crate::caps::Caps;
 use crate::octets::Spool;
@@ -92,13 +92,21 @@ impl Walk<'_> {
             line.checks.push(self.check(CheckKind::Signature, Note::new("ok")));
             return Ok(());
         }
+        // Judged with the file it lies beside, once all are there.
+        if is_detached(&line.declared, &line.name) {
+            return Ok(());
+        }
         if !is_cms(line) {
             self.verify_file(line, spool).await;
             return Ok(());
         }
         let Some(octets) = self.whole_of(line, spool)? else { return Ok(()) };
         let (judge, keys) = (self.judge(), self.source.keys());
+        let said = self.opened_before(&line.path);
         let read = tokio::task::spawn_blocking(move || {
+            if let Some(note) = said.filter(|_| cms::recipients(&octets).is_ok()) {
+                return Message::Closed(note);
+            }
             if cms::recipients(&octets).is_ok() {
                 let keys: Vec<_> = keys.iter().map(AsRef::as_ref).collect();
                 return match cms::decrypt(&octets, &keys) {
@@ -115,6 +123,7 @@ impl Walk<'_> {
                 return Ok(());
             }
             Ok(Message::Closed(note)) => {
+                self.remember_closed(&line.path, &note);
                 self.lacks_key |= note.code == "decrypt-no-key";
                 line.checks.push(self.check(CheckKind::Decrypt, note));
                 return Ok(());
@@ -139,24 +148,62 @@ impl Walk<'_> {
                 content
             }
         };
-        let has_parts = self.parts.iter().any(|p| p.parent == part.n && p.blob.is_some());
-        let Some(content) = won.filter(|_| !has_parts) else { return Ok(()) };
+        let signed = !line.signatures.is_empty();
+        let below: Vec<i64> = self.won_from(part);
+        if signed {
+            self.covered.extend(below.iter().map(|n| (*n, line.path.clone())));
+        }
+        let Some(content) = won.filter(|_| below.is_empty()) else { return Ok(()) };
+        let level = self.levels.get(&part.n).copied().unwrap_or(0) + 1;
+        if level > self.station.caps.depth {
+            let note = Note::new(codes::CAP_DEPTH).with("cap", self.station.caps.depth);
+            line.checks.push(self.check(CheckKind::Unpack, note));
+            return Ok(());
+        }
         let inner = Spool::of(&self.station.folder, &content)?;
         if is_entity(&content) {
             let first = self.parts.iter().map(|p| p.n).max().unwrap_or(0) + 1;
             let parts = self.source.derive(part, &inner, first).await?;
-            let signed = !line.signatures.is_empty();
             for won in parts {
+                self.levels.insert(won.n, level);
                 if signed {
                     self.covered.insert(won.n, line.path.clone());
                 }
                 self.parts.push(won.clone());
                 self.won.push(won);
             }
+            self.body = self.source.body(&self.parts);
         } else {
             line.notes.push(Note::new("signed-content").with("kind", inner.detected()));
         }
         Ok(())
+    }
+
+    /// Parts that were won from this one before, those inside them included.
+    fn won_from(&self, part: &Part) -> Vec<i64> {
+        let mut below: Vec<i64> = Vec::new();
+        for p in self.parts.iter().filter(|p| p.blob.is_some() && p.blob != part.blob) {
+            if p.parent == part.n || below.contains(&p.parent) {
+                below.push(p.n);
+            }
+        }
+        below
+    }
+
+    /// Why something encrypted stayed closed at this very inspection: keys come and go, the sheet stays.
+    fn opened_before(&self, path: &str) -> Option<Note> {
+        let finding = self.findings.get(&format!("{}/open/{path}", self.subject.version))?;
+        serde_json::from_str(&finding.body).ok()
+    }
+
+    fn remember_closed(&mut self, path: &str, note: &Note) {
+        self.findings.keep(Finding {
+            name: format!("{}/open/{path}", self.subject.version),
+            source: "keys".to_owned(),
+            version: String::new(),
+            body: serde_json::to_string(note).unwrap_or_default(),
+            at: self.clock.now(),
+        });
     }
 
     /// Signatures inside a file.
@@ -211,7 +258,7 @@ impl Walk<'_> {
         }
         let octets = self.source.entity(content).await?;
         let seal_octets = self.source.part(seal).await?;
-        let reports = self.over(octets, seal_octets).await?;
+        let reports = self.over(octets, seal_octets, true).await?;
         let under = format!("{}.", content.path);
         for p in self.parts.iter().filter(|p| p.n == content.n || p.path.starts_with(&under)) {
             self.covered.insert(p.n, seal.path.clone());
@@ -230,28 +277,40 @@ impl Walk<'_> {
             .collect();
         for seal in seals {
             let there = self.lines.iter().any(|l| l.part == Some(seal.n) && !l.signatures.is_empty());
+            if there {
+                continue;
+            }
             let lower = seal.name.to_lowercase();
             let stem = lower.strip_suffix(".p7s").unwrap_or(&lower);
-            let of = self.parts.iter().find(|p| p.leaf && p.n != seal.n && p.name.to_lowercase() == stem);
-            let Some(of) = of.filter(|_| !there).cloned() else { continue };
-            let octets = self.source.part(&of).await?;
+            let beside = |p: &&Part| p.leaf && p.n != seal.n && p.parent == seal.parent;
+            let of = self.parts.iter().filter(beside).find(|p| p.name.to_lowercase() == stem).cloned();
+            let octets = match &of {
+                Some(of) => self.source.part(of).await?,
+                None => futures::stream::empty().boxed(),
+            };
             let seal_octets = self.source.part(&seal).await?;
-            let reports = self.over(octets, seal_octets).await?;
+            let reports = self.over(octets, seal_octets, of.is_some()).await?;
             let check = self.check(CheckKind::Signature, Note::new("ok"));
             if let Some(line) = self.lines.iter_mut().find(|l| l.part == Some(seal.n)) {
                 line.signatures = reports;
                 line.checks.push(check);
                 crate::conclusion::judge(line, line.verdict == crate::sheet::PartVerdict::Held);
             }
-            if let Some(line) = self.lines.iter_mut().find(|l| l.part == Some(of.n)) {
+            let of = of.map(|of| of.n);
+            if let Some(line) = self.lines.iter_mut().find(|l| of.is_some() && l.part == of) {
                 line.signed_by.push(seal.path.clone());
             }
         }
         Ok(())
     }
 
-    /// Judges a detached signature over octets that stream by.
-    async fn over(&self, mut octets: Octets, seal: Octets) -> Result<Vec<signature::Report>, SourceError> {
+    /// Judges a detached signature over octets that stream by; without them the content must be inside.
+    async fn over(
+        &self,
+        mut octets: Octets,
+        seal: Octets,
+        there: bool,
+    ) -> Result<Vec<signature::Report>, SourceError> {
         let cap = self.station.caps.whole_bytes;
         let Some(seal) = self.spool(seal).await?.whole(cap)? else { return Ok(Vec::new()) };
         let needed: Vec<Hash> = signature::cms::digests_needed(&seal);
@@ -264,7 +323,8 @@ impl Walk<'_> {
             hashers.into_iter().map(|(h, hasher)| (h, hasher.finish())).collect();
         let judge = self.judge();
         let judged = tokio::task::spawn_blocking(move || {
-            signature::cms::verify(&seal, Detached::Digests(&digests), &judge.setting())
+            let content = if there { Detached::Digests(&digests) } else { Detached::None };
+            signature::cms::verify(&seal, content, &judge.setting())
         });
         Ok(judged.await.map(|j| j.reports).unwrap_or_default())
     }

@@ -59,6 +59,8 @@ pub trait Source: Send + Sync {
     async fn derive(&self, of: &Part, octets: &Spool, first: i64) -> Result<Vec<Part>, SourceError>;
     /// Keys of the boxes the message was addressed to.
     fn keys(&self) -> Vec<Arc<dyn DecryptionKey>>;
+    /// Which of these parts belong to the text people read.
+    fn body(&self, parts: &[Part]) -> Vec<i64>;
     /// A part is about to be checked.
     async fn begins(&self, part: &Part) -> Result<(), SourceError>;
 }
@@ -74,8 +76,6 @@ pub struct Subject<'s> {
     pub version: i64,
     /// Its parts in document order; those won from others at an earlier inspection follow.
     pub parts: &'s [Part],
-    /// Parts that belong to the text people read: they are shown cleaned and never run.
-    pub body: &'s [i64],
     /// The sender as it says itself: name and address.
     pub sender: (&'s str, &'s str),
     /// Parts not to be touched: checking them ended the program before.
@@ -93,6 +93,8 @@ pub struct Inspected {
     pub holds: Vec<(i64, HoldCause, Note)>,
     /// Parts won by this inspection.
     pub won: Vec<Part>,
+    /// Parts the scanner found nothing in, at this very inspection.
+    pub cleared: Vec<i64>,
     /// Something is encrypted for a key that is not here.
     pub lacks_key: bool,
 }
@@ -131,6 +133,11 @@ pub(crate) struct Walk<'w> {
     pub holds: Vec<(i64, HoldCause, Note)>,
     pub budget: Option<Budget>,
     pub lacks_key: bool,
+    pub cleared: Vec<i64>,
+    /// Parts that belong to the text people read: they are shown cleaned and never run.
+    pub body: Vec<i64>,
+    /// How many times octets were won to come to a part.
+    pub levels: HashMap<i64, u32>,
     /// Verdicts that wait for the line they stand on, by part.
     pub pending: HashMap<i64, Vec<Report>>,
     /// Parts that are covered by a signature on the line with this path.
@@ -193,6 +200,9 @@ impl Station {
             holds: Vec::new(),
             budget: Some(Budget::new(&self.caps, move || began.elapsed())),
             lacks_key: false,
+            cleared: Vec::new(),
+            body: source.body(subject.parts),
+            levels: HashMap::new(),
             pending: HashMap::new(),
             covered: HashMap::new(),
         };
@@ -205,6 +215,15 @@ fn is_plain(part: &Part) -> bool {
     let kind = if part.detected.is_empty() { part.declared.as_str() } else { part.detected.as_str() };
     matches!(kind, "text/plain" | "text/csv" | "text/calendar" | "text/vcard" | "message/delivery-status")
         && !part.is_attachment()
+}
+
+/// How bad an answer is.
+const fn badness(answer: &Answer) -> u8 {
+    match answer {
+        Answer::Clean => 0,
+        Answer::Indeterminate { .. } => 1,
+        Answer::Infected { .. } => 2,
+    }
 }
 
 impl Walk<'_> {
@@ -235,7 +254,13 @@ impl Walk<'_> {
             inspected_at: self.at.rfc3339(),
             inspected_by: by,
             message: self.subject.message.clone(),
-            conclusion: conclusion::draw(self.subject, &whole, &self.lines, &self.station.law, self.at),
+            conclusion: conclusion::draw(
+                self.subject,
+                (&whole, &self.body),
+                (&self.lines, self.omitted),
+                &self.station.law,
+                self.at,
+            ),
             sources: self.asked,
             parts: self.lines,
             omitted: self.omitted,
@@ -244,7 +269,13 @@ impl Walk<'_> {
         if let Some(before) = self.subject.before {
             sheet.changed = conclusion::changes(before, &sheet);
         }
-        Ok(Inspected { sheet, holds: self.holds, won: self.won, lacks_key: self.lacks_key })
+        Ok(Inspected {
+            sheet,
+            holds: self.holds,
+            won: self.won,
+            cleared: self.cleared,
+            lacks_key: self.lacks_key,
+        })
     }
 
     /// The whole is infected, but no single part of it: then nothing but the text is given out.
@@ -254,7 +285,7 @@ impl Walk<'_> {
             return;
         }
         let note = Note::new("malware-whole").with("signature", signature);
-        let body = self.subject.body;
+        let body = &self.body;
         let files = self.lines.iter().filter_map(|l| l.part).any(|n| !body.contains(&n));
         for line in &mut self.lines {
             let Some(n) = line.part else { continue };
@@ -303,12 +334,16 @@ impl Walk<'_> {
             self.verify(&mut line, part, &spool).await?;
             inside = self.members(&mut line, &spool, 1).await?;
         }
-        if scan.answer().is_some_and(|a| *a == Answer::Clean)
-            && let Some(worse) = inside.iter().find_map(|(_, s)| s.answer().filter(|a| **a != Answer::Clean))
+        // The worst of what was said about it and what lies in it.
+        if let Some(worst) = inside.iter().filter_map(|(_, s)| s.answer()).max_by_key(|a| badness(a))
+            && scan.answer().is_some_and(|own| badness(worst) > badness(own))
         {
-            scan = scan.with(worse.clone());
+            scan = scan.with(worst.clone());
         }
-        let hold = scan.hold(self.subject.body.contains(&part.n));
+        if scan.answer() == Some(&Answer::Clean) {
+            self.cleared.push(part.n);
+        }
+        let hold = scan.hold(self.body.contains(&part.n));
         line.checks.insert(0, scan.check());
         self.finish(line, hold, inside.into_iter().map(|(l, _)| l).collect());
         Ok(())
@@ -325,7 +360,8 @@ impl Walk<'_> {
             self.holds.push((n, cause, note));
         }
         for line in std::iter::once(line).chain(inside) {
-            if self.lines.len() < self.station.caps.lines {
+            // What can be held or signed is never left out.
+            if line.part.is_some() || self.lines.len() < self.station.caps.lines {
                 self.lines.push(line);
             } else {
                 self.omitted += 1;

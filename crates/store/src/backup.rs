@@ -80,18 +80,19 @@ pub async fn end_all_holds(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError>
 /// When the database does not answer.
 pub async fn blob_page(
     tx: &mut Tx,
-    after: &mut Option<(TenantId, MessageId)>,
+    after: &mut Option<(TenantId, MessageId, BlobId)>,
     limit: i64,
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    let (tenant, message) = after.map_or_else(Default::default, |a| (a.0.to_string(), a.1.to_string()));
+    let (tenant, message, blob) =
+        after.map_or_else(Default::default, |a| (a.0.to_string(), a.1.to_string(), a.2.to_string()));
     let mut found = Vec::new();
-    for row in &tx.all(sql::BACKUP_BLOBS, args![tenant, message, limit]).await? {
+    for row in &tx.all(sql::BACKUP_BLOBS, args![tenant, message, blob, limit]).await? {
         let (tenant, message): (TenantId, MessageId) =
             (parse(row, 0, "messages.tenant_id")?, parse(row, 1, "messages.id")?);
         let id: BlobId = parse(row, 2, "messages.blob_id")?;
         let size = u64::try_from(int(row, 3)?).unwrap_or(0);
         found.push((blob::name(tenant, message, id), chunked::sealed_len(size, DEFAULT_CHUNK_SIZE)?));
-        *after = Some((tenant, message));
+        *after = Some((tenant, message, id));
     }
     Ok(found)
 }

@@ -155,6 +155,21 @@ pub async fn closed(
     rows.iter().map(|r| Ok((int(r, 0)?, parse_opt(r, 1, "parts.blob_id")?, int(r, 2)?, int(r, 3)?))).collect()
 }
 
+/// Where the part lies that a blob was won from: blob (`None` = the original), start, length.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn source_of(
+    tx: &mut Tx,
+    tenant: TenantId,
+    message: MessageId,
+    blob: BlobId,
+) -> Result<Option<(Option<BlobId>, i64, i64)>, StoreError> {
+    tx.allow(tenant)?;
+    let found = tx.one(sql::DERIVED_SOURCE, args![tenant, message, blob]).await?;
+    found.map(|r| Ok((parse_opt(&r, 0, "parts.blob_id")?, int(&r, 1)?, int(&r, 2)?))).transpose()
+}
+
 /// How many parts wait in a tenant.
 ///
 /// # Errors

@@ -266,7 +266,11 @@ statements! {
     QUARANTINE_OPEN = "SELECT message_id, part, cause, note, state, next_check, proposed_by, words, decided_by, held_at, changed_at, version FROM quarantine \
         WHERE tenant_id = $1 AND state IN ('held', 'proposed') AND message_id < $2 ORDER BY message_id DESC, part LIMIT $3";
     QUARANTINE_CLOSED = "SELECT q.part, p.blob_id, p.start_at, p.length FROM quarantine q JOIN parts p \
-        ON p.tenant_id = q.tenant_id AND p.message_id = q.message_id AND p.n = q.part WHERE q.tenant_id = $1 AND q.message_id = $2 AND q.state <> 'released' ORDER BY q.part";
+        ON p.tenant_id = q.tenant_id AND p.message_id = q.message_id AND p.n = q.part WHERE q.tenant_id = $1 AND q.message_id = $2 AND q.state <> 'released' \
+        UNION ALL SELECT -1, '', 0, m.size FROM messages m WHERE m.tenant_id = $1 AND m.id = $2 AND NOT EXISTS (SELECT 1 FROM inspections i \
+        WHERE i.tenant_id = m.tenant_id AND i.message_id = m.id) ORDER BY 1";
+    DERIVED_SOURCE = "SELECT p.blob_id, p.start_at, p.length FROM derived d JOIN parts p \
+        ON p.tenant_id = d.tenant_id AND p.message_id = d.message_id AND p.n = d.part WHERE d.tenant_id = $1 AND d.message_id = $2 AND d.blob_id = $3";
     QUARANTINE_COUNT = "SELECT COUNT(*) FROM quarantine WHERE tenant_id = $1 AND state IN ('held', 'proposed')";
     QUARANTINE_UPDATE = "UPDATE quarantine SET cause = $1, note = $2, state = $3, next_check = $4, proposed_by = $5, words = $6, decided_by = $7, changed_at = $8, version = version + 1 \
         WHERE tenant_id = $9 AND message_id = $10 AND part = $11 AND version = $12";
@@ -342,10 +346,12 @@ statements! {
     LOG_SIZES = "SELECT t.id, COALESCE((SELECT MAX(c.size) FROM checkpoints c WHERE c.tenant_id = t.id), 0) FROM tenants t";
     CHECKPOINT_INSERT = "INSERT INTO checkpoints (tenant_id, size, root, frontier, note, fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-    /// Messages, and pieces of drafts: a piece stands in for message and blob.
+    /// Messages, what was won from their parts, and pieces of drafts: a piece stands in for message and blob.
     BACKUP_BLOBS = "SELECT m.tenant_id, m.id, m.blob_id, m.size FROM messages m JOIN message_keys k ON k.tenant_id = m.tenant_id AND k.message_id = m.id \
-        WHERE (m.tenant_id, m.id) > ($1, $2) UNION ALL SELECT p.tenant_id, p.id, p.id, p.size FROM draft_pieces p \
-        WHERE (p.tenant_id, p.id) > ($1, $2) ORDER BY 1, 2 LIMIT $3";
+        WHERE (m.tenant_id, m.id, m.blob_id) > ($1, $2, $3) UNION ALL SELECT d.tenant_id, d.message_id, d.blob_id, d.size FROM derived d \
+        JOIN message_keys k ON k.tenant_id = d.tenant_id AND k.message_id = d.message_id WHERE (d.tenant_id, d.message_id, d.blob_id) > ($1, $2, $3) \
+        UNION ALL SELECT p.tenant_id, p.id, p.id, p.size FROM draft_pieces p \
+        WHERE (p.tenant_id, p.id, p.id) > ($1, $2, $3) ORDER BY 1, 2, 3 LIMIT $4";
     BACKUP_MESSAGES = "SELECT tenant_id, COUNT(*) FROM messages GROUP BY tenant_id";
     BACKUP_ENTRIES = "SELECT tenant_id, COUNT(*) FROM evidence GROUP BY tenant_id";
     CHECKPOINT_ROOT = "SELECT root FROM checkpoints WHERE tenant_id = $1 AND size = $2";

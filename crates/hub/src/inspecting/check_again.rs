@@ -12,8 +12,8 @@ use poststelle_inspect::Sheet;
 use poststelle_inspect::sheet::Note;
 use poststelle_model::quarantine::{HoldAct, after};
 use poststelle_model::{
-    DeliveryEvent, DeliveryId, DeliveryState, DeskState, Direction, Event, Fault, HoldCause, HoldState,
-    JobId, Message, MessageId, Reason, Standing, Subject, Target, TenantId, Timestamp, Who,
+    DeliveryEvent, DeliveryId, DeliveryState, DeskState, Event, Fault, HoldCause, HoldState, JobId, Message,
+    MessageId, Reason, RuleId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
 };
 use poststelle_store::desk::{self, DeskItem};
 use poststelle_store::jobs::{Job, NewJob};
@@ -24,13 +24,16 @@ use serde_json::json;
 
 use super::{About, RETRACE};
 use crate::change::Change;
+use crate::content::HELD;
 use crate::hub::Hub;
 
 /// Version of the payload of `check` jobs.
 pub const CHECK_VERSION: i64 = 1;
 /// First pause before the scanner is asked again; doubles up to [`LONGEST_PAUSE`].
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// Code of deliveries of which a part was closed for good.
+const CLOSED: &str = "PST-INSPECT-0007";
 /// Code of deliveries that wait for a held part.
 pub(crate) const WAITS: &str = "PST-INSPECT-0002";
 
@@ -60,6 +63,10 @@ impl Hub {
             .parse()
             .map_err(|_| StoreError::Corrupt { what: "jobs.subject", value: job.subject.clone() })?;
         let mut change = Change { fence: Some(job.fence()), ..Change::default() };
+        // It ends nodes, whatever it is: people can ask for another look.
+        if job.attempts > self.limits.crashes {
+            return Ok(change);
+        }
         let house = Who::house("inspect");
         let waits = self.look_again(job.tenant, id, (&house, job.attempts), false, &mut change).await?;
         if let Some(since) = waits {
@@ -109,10 +116,12 @@ impl Hub {
         let mut released = Vec::new();
         for hold in holds {
             let found = inspected.holds.iter().find(|h| h.0 == hold.part);
-            let next = next(&hold, found, now);
-            if next != hold && next.state != hold.state {
+            let next = next(&hold, found, inspected.cleared.contains(&hold.part), now);
+            if next.state != hold.state && next.state == HoldState::Released {
                 change.evidence.push(decided(&next, who, "found_clean"));
                 released.push(next.part);
+            } else if next.cause != hold.cause || next.state != hold.state {
+                change.evidence.push(decided(&next, who, "recognised"));
             }
             if next != hold {
                 change.hold_updates.push(next.clone());
@@ -128,7 +137,7 @@ impl Hub {
         let new_words = anyway || !inspected.sheet.changed.is_empty() || !released.is_empty();
         let won = !inspected.won.is_empty();
         if new_words {
-            self.write_sheet(&message, &looked, &findings, now, change)?;
+            self.write_sheet(&message, &looked, &findings, (who, now), change)?;
             change.versions.push((tenant, id, version));
         }
         if won && new_words {
@@ -157,9 +166,13 @@ impl Hub {
         let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
         let missing = || StoreError::NotFound(format!("sheet {version} of message {id}"));
         let known = messages::inspection(&mut tx, tenant, id).await?.ok_or_else(missing)?;
-        inspection::sheet(&mut tx, tenant, id, Some(version)).await?.ok_or_else(missing)?;
+        let drawn = inspection::sheet(&mut tx, tenant, id, Some(version)).await?.ok_or_else(missing)?;
         let before = inspection::sheet(&mut tx, tenant, id, Some(version - 1)).await?;
-        let parts = messages::parts(&mut tx, tenant, id, 0, 100_000).await?;
+        let mut parts = messages::parts(&mut tx, tenant, id, 0, 100_000).await?;
+        let later = inspection::derived(&mut tx, tenant, id).await?;
+        let later: Vec<_> =
+            later.into_iter().filter(|d| d.created_at > drawn.created_at).map(|d| d.blob).collect();
+        parts.retain(|p| p.blob.is_none_or(|b| !later.contains(&b)));
         tx.rollback().await?;
         let before: Option<Sheet> =
             before.filter(|_| version > 1).and_then(|s| serde_json::from_str(&s.sheet).ok());
@@ -190,6 +203,15 @@ impl Hub {
                 DeskState::Done => Standing { state: DeskState::New, ..item.standing },
                 _ => item.standing,
             };
+            if standing != item.standing {
+                change.evidence.push(NewEvidence::new(
+                    message.tenant,
+                    Subject::message(message.id),
+                    Event::DeskWork,
+                    Who::house("inspect"),
+                    json!({ "act": "reopen", "delivery": item.delivery.to_string(), "desk": item.desk.to_string() }),
+                ));
+            }
             change.desk_updates.push(DeskItem {
                 before: None,
                 standing,
@@ -201,33 +223,41 @@ impl Hub {
         if holds.iter().any(|h| h.state.is_open()) {
             return Ok(());
         }
+        let closed = holds.iter().any(|h| h.state == HoldState::Closed);
+        let mut supplied: Vec<Target> = Vec::new();
         for delivery in deliveries {
-            match (message.direction, &delivery.target) {
-                (Direction::Out, _) if waits(&delivery) => self.let_go(delivery, now, change),
-                (Direction::In, Target::Connector { .. }) if delivery.rule.is_some() => {
-                    self.supplement(&delivery, now, change);
-                }
-                _ => {}
+            let began = matches!(
+                delivery.state,
+                DeliveryState::Accepted | DeliveryState::Confirmed | DeliveryState::Unclear
+            );
+            if waits(&delivery) && closed {
+                self.never_goes(delivery, now, change);
+            } else if waits(&delivery) {
+                self.let_go(delivery, now, change);
+            } else if began
+                && delivery.target.kind() == TargetKind::Connector
+                && !supplied.contains(&delivery.target)
+            {
+                supplied.push(delivery.target.clone());
+                self.supplement(&delivery, now, change);
             }
         }
         Ok(())
     }
 
+    /// A part of it was closed for good: as it is it does not leave the house, and who wrote it is told.
+    fn never_goes(&self, mut delivery: Delivery, now: Timestamp, change: &mut Change) {
+        let reason = Reason::new(CLOSED, Fault::Tenant);
+        change.evidence.push(parked(&delivery, &reason));
+        delivery.changed_at = now;
+        delivery.reason = Some(reason);
+        change.updates.push(delivery);
+    }
+
     /// A delivery of ours that waits until nothing of its message is held any more.
     pub(crate) fn park_for_hold(&self, mut delivery: Delivery, change: &mut Change) {
         let reason = Reason::new(WAITS, Fault::Tenant);
-        change.evidence.push(NewEvidence::new(
-            delivery.tenant,
-            Subject::message(delivery.message),
-            Event::Parked,
-            Who::house("inspect"),
-            json!({
-                "delivery": delivery.id.to_string(),
-                "target": delivery.target.to_string(),
-                "code": reason.code.as_str(),
-                "fault": reason.fault.as_str(),
-            }),
-        ));
+        change.evidence.push(parked(&delivery, &reason));
         delivery.state = DeliveryState::Parked;
         delivery.next_attempt = Timestamp(0);
         delivery.reason = Some(reason);
@@ -246,11 +276,12 @@ impl Hub {
         change.updates.push(delivery);
     }
 
-    /// The same target once more, now with what was held; once for a message and target.
+    /// The same target once more, now with what was held. An id of its own stands for the rule: each release is one more
+    /// hand-over.
     fn supplement(&self, of: &Delivery, now: Timestamp, change: &mut Change) {
         let delivery = Delivery {
             id: DeliveryId::new(self.ids()),
-            rule: None,
+            rule: Some(RuleId::new(self.ids())),
             state: DeliveryState::Planned,
             reason: None,
             foreign_id: String::new(),
@@ -268,13 +299,32 @@ impl Hub {
 
 /// Does the delivery wait for a held part?
 fn waits(delivery: &Delivery) -> bool {
-    delivery.reason.as_ref().is_some_and(|r| r.code.as_str() == WAITS)
+    let held = |r: &Reason| [WAITS, HELD].contains(&r.code.as_str());
+    delivery.state == DeliveryState::Parked && delivery.reason.as_ref().is_some_and(held)
+}
+
+/// The evidence that a delivery waits.
+fn parked(delivery: &Delivery, reason: &Reason) -> NewEvidence {
+    NewEvidence::new(
+        delivery.tenant,
+        Subject::message(delivery.message),
+        Event::Parked,
+        Who::house("inspect"),
+        json!({
+            "delivery": delivery.id.to_string(),
+            "target": delivery.target.to_string(),
+            "code": reason.code.as_str(),
+            "fault": reason.fault.as_str(),
+        }),
+    )
 }
 
 /// How a held part stands after another look, which found `found`.
-fn next(hold: &Hold, found: Option<&(i64, HoldCause, Note)>, now: Timestamp) -> Hold {
+fn next(hold: &Hold, found: Option<&(i64, HoldCause, Note)>, cleared: bool, now: Timestamp) -> Hold {
     let mut next = hold.clone();
-    if !hold.state.is_open() {
+    // What people decided stays; what only a scanner let go another answer takes back.
+    let by_people = !hold.state.is_open() && hold.decided_by.is_some();
+    if by_people || (hold.state == HoldState::Released && found.is_none_or(|f| f.1 != HoldCause::Infected)) {
         return next;
     }
     match found {
@@ -284,11 +334,18 @@ fn next(hold: &Hold, found: Option<&(i64, HoldCause, Note)>, now: Timestamp) -> 
                 next.cause = *cause;
                 next.note = serde_json::to_string(note).unwrap_or_default();
             }
+            // A wish to release was made before this was known.
+            if *cause == HoldCause::Infected && hold.cause != HoldCause::Infected {
+                next.state = HoldState::Held;
+                next.proposed_by = None;
+            }
         }
-        None => {
+        None if cleared => {
             let clean = after(hold.state, hold.cause, hold.proposed_by, HoldAct::FoundClean);
             next.state = clean.unwrap_or(hold.state);
         }
+        // Nobody said anything about it.
+        None => {}
     }
     if next.state == HoldState::Released {
         next.proposed_by = None;

@@ -23,7 +23,7 @@ use poststelle_crypto::identity::DecryptionKey;
 use poststelle_evidence::NewEvidence;
 use poststelle_inspect::octets::Spool;
 use poststelle_inspect::scan::octets_of;
-use poststelle_inspect::sheet::{MessageFacts, Note};
+use poststelle_inspect::sheet::{MessageFacts, Note, PartLine};
 use poststelle_inspect::station::{Inspected, Octets, Source, SourceError};
 use poststelle_inspect::{Sheet, station};
 use poststelle_model::message::Transport;
@@ -111,6 +111,10 @@ impl Source for Stored<'_> {
         self.hub.mailbox_keys.keys(&self.content.slug)
     }
 
+    fn body(&self, parts: &[Part]) -> Vec<i64> {
+        readable::written(parts).map(|p| p.n).collect()
+    }
+
     async fn begins(&self, part: &Part) -> Result<(), SourceError> {
         if self.attempt < CAREFUL || self.attempt == RETRACE {
             return Ok(());
@@ -187,14 +191,15 @@ impl Hub {
         before: Option<&Sheet>,
         findings: &mut Findings,
     ) -> Result<Looked, StoreError> {
-        let body: Vec<i64> = readable::written(about.parts).map(|p| p.n).collect();
-        let suspects = suspects(findings, version, attempt);
+        let mut suspects = suspects(findings, version, attempt);
+        // What ended the program once stays suspect at every later look.
+        let crashed = |l: &&PartLine| l.checks.iter().any(|c| c.outcome.code == "crashed");
+        suspects.extend(before.iter().flat_map(|s| &s.parts).filter(crashed).filter_map(|l| l.part));
         let subject = station::Subject {
             message: message_facts(message),
             accepted_at: message.accepted_at,
             version,
             parts: about.parts,
-            body: &body,
             sender: about.sender,
             suspects: &suspects,
             before,
@@ -259,7 +264,7 @@ impl Hub {
         message: &Message,
         looked: &Looked,
         findings: &Findings,
-        now: Timestamp,
+        (who, now): (&Who, Timestamp),
         change: &mut Change,
     ) -> Result<(), StoreError> {
         let (tenant, id) = (message.tenant, message.id);
@@ -274,7 +279,7 @@ impl Hub {
             tenant,
             Subject::message(id),
             Event::Inspected,
-            Who::house("inspect"),
+            who.clone(),
             json!({
                 "version": sheet.version,
                 "sheet_sha256": digest,

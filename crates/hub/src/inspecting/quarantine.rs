@@ -257,7 +257,7 @@ impl Hub {
             hold_updates: vec![next.clone()],
             ..Change::default()
         };
-        if state == HoldState::Released {
+        if !state.is_open() {
             let (stored, _) = self.whole_content(tenant, message).await?;
             let mut tx = self.db.read(Scope::Tenant(tenant)).await?;
             let mut all = quarantine::of_message(&mut tx, tenant, message).await?;

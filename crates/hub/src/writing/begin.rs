@@ -185,7 +185,7 @@ impl Hub {
     async fn header(&self, message: &Message, content: &dyn Content) -> Result<Opened, WriteError> {
         let Some(opener) = self.opener(&message.transport.media_type) else { return Ok(Opened::default()) };
         let mut opening = opener.open(&message.transport);
-        let mut octets = content.original().await.map_err(|e| WriteError::Refused(e.reason))?;
+        let mut octets = content.head(HEAD).await.map_err(|e| WriteError::Refused(e.reason))?;
         let mut seen = 0;
         while let Some(piece) = octets.next().await {
             let piece = piece.map_err(|e| WriteError::Refused(e.reason))?;

@@ -343,12 +343,11 @@ impl Hub {
         let mut closed = quarantine::closed(&mut tx, tenant, id).await?;
         // What something held was won from holds it too.
         let mut next = 0;
-        while let Some((part, Some(blob), ..)) =
-            closed.get(next).copied().filter(|c| c.1.is_some() || next < closed.len())
-        {
+        while let Some((part, blob, ..)) = closed.get(next).copied() {
+            next += 1;
+            let Some(blob) = blob else { continue };
             let source = quarantine::source_of(&mut tx, tenant, id, blob).await?;
             closed.extend(source.map(|(blob, start, len)| (part, blob, start, len)));
-            next += 1;
         }
         tx.rollback().await?;
         let (message, content) = self.whole_content(tenant, id).await?;

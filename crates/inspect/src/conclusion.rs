@@ -2,7 +2,7 @@
 //! From the lines of a sheet to its first words: from whom and how sure, complete or not, dangerous or not, and whether
 //! the written form is kept.
 
-use poststelle_crypto::signature::{Indication, Report, Scope};
+use poststelle_crypto::signature::{Format, Indication, Report, Scope};
 use poststelle_model::Timestamp;
 
 use crate::codes;
@@ -94,7 +94,9 @@ fn is_partly_seen(line: &PartLine) -> bool {
 
 /// A good signature that covers the whole of what it stands on.
 pub(crate) fn vouches(report: &Report) -> bool {
-    report.verdict.indication == Indication::TotalPassed && covers_all(&report.scope)
+    report.format != Format::TimeStamp
+        && report.verdict.indication == Indication::TotalPassed
+        && covers_all(&report.scope)
 }
 
 fn covers_all(scope: &Scope) -> bool {

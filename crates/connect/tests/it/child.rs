@@ -115,6 +115,10 @@ fn zeros(size: usize) -> Octets {
 
 #[async_trait]
 impl Content for Endless {
+    async fn head(&self, _most: u64) -> Result<Octets, ChannelError> {
+        self.original().await
+    }
+
     async fn original(&self) -> Result<Octets, ChannelError> {
         Ok(zeros(self.size))
     }

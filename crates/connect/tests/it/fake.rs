@@ -51,6 +51,10 @@ fn pieces(octets: &Bytes, size: usize) -> Octets {
 
 #[async_trait]
 impl Content for Memory {
+    async fn head(&self, _most: u64) -> Result<Octets, ChannelError> {
+        self.original().await
+    }
+
     async fn original(&self) -> Result<Octets, ChannelError> {
         Ok(pieces(&self.original, self.piece))
     }

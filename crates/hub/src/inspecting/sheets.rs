@@ -240,7 +240,10 @@ pub fn one_line(report: &Report) -> String {
 }
 
 fn signature(report: &Report) -> Vec<Block> {
+    // Good, but not over all of it: a person must look at what it covers.
+    let partly = matches!(report.scope, Coverage::Some { .. }) || !report.notes.is_empty();
     let tone = match report.verdict.indication {
+        Indication::TotalPassed if partly => Tone::Warning,
         Indication::TotalPassed => Tone::Success,
         Indication::Indeterminate => Tone::Warning,
         Indication::TotalFailed => Tone::Danger,
@@ -278,6 +281,7 @@ fn signature(report: &Report) -> Vec<Block> {
     );
     fact("Vertrauensanker", report.anchor.clone());
     fact("Verfahren", format!("{} {}, {}", report.format, report.level, report.algorithm));
+    fact("Hinweise für Fachleute", report.notes.join(", "));
     let expert = match report.verdict.sub {
         Some(sub) => format!("{} / {sub}: {}", report.verdict.indication, report.verdict.detail),
         None => report.verdict.indication.to_string(),

@@ -254,7 +254,7 @@ statements! {
     PARTS = "SELECT n, parent, path, leaf, start_at, length, encoding, declared, detected, charset, raw_name, name, disposition, size, sha256, defects, blob_id, header_at \
         FROM parts WHERE tenant_id = $1 AND message_id = $2 ORDER BY n LIMIT $3 OFFSET $4";
     /// The newest sheet of a message, or the one of version `$3`.
-    SHEET_GET = "SELECT version, sheet, sha256, created_at FROM sheets WHERE tenant_id = $1 AND message_id = $2 AND ($3 = 0 OR version = $3) ORDER BY version DESC LIMIT 1";
+    SHEET_GET = "SELECT version, sheet, sha256, created_at FROM sheets WHERE tenant_id = $1 AND message_id = $2 AND (CAST($3 AS BIGINT) = 0 OR version = $3) ORDER BY version DESC LIMIT 1";
     SHEET_VERSIONS = "SELECT version, sha256, created_at FROM sheets WHERE tenant_id = $1 AND message_id = $2 ORDER BY version";
     FINDINGS = "SELECT name, source, version, body, at FROM findings WHERE tenant_id = $1 AND message_id = $2 ORDER BY name";
     DERIVED = "SELECT blob_id, part, size, sha256, created_at FROM derived WHERE tenant_id = $1 AND message_id = $2 ORDER BY blob_id";
@@ -274,7 +274,7 @@ statements! {
     QUARANTINE_COUNT = "SELECT COUNT(*) FROM quarantine WHERE tenant_id = $1 AND state IN ('held', 'proposed')";
     QUARANTINE_UPDATE = "UPDATE quarantine SET cause = $1, note = $2, state = $3, next_check = $4, proposed_by = $5, words = $6, decided_by = $7, changed_at = $8, version = version + 1 \
         WHERE tenant_id = $9 AND message_id = $10 AND part = $11 AND version = $12";
-    INSPECTION_VERSION = "UPDATE inspections SET version = $1 WHERE tenant_id = $2 AND message_id = $3 AND version = $1 - 1";
+    INSPECTION_VERSION = "UPDATE inspections SET version = $1 WHERE tenant_id = $2 AND message_id = $3 AND version = CAST($1 AS BIGINT) - 1";
     DELIVERIES_OF_MESSAGE = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \
         FROM deliveries WHERE tenant_id = $1 AND message_id = $2 ORDER BY created_at, id";
     DELIVERY_GET = "SELECT id, message_id, rule_id, target, state, reason, foreign_id, attempts, next_attempt, expires_at, created_at, changed_at, version \

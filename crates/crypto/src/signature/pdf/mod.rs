@@ -158,13 +158,13 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
             let inside = crate::cms::content(value).ok().flatten();
             if inside.as_deref() != Some(digest(Hash::Sha1).as_slice()) {
                 for report in &mut judged.reports {
-                    report.verdict =
-                        Verdict::failed(SubIndication::HashFailure, "the file is not what was signed");
+                    let what = "the file is not what was signed";
+                    report.lower(&Verdict::failed(SubIndication::HashFailure, what));
                 }
             } else if let Err(weak) = setting.trust.policy.algorithms.check_hash(Hash::Sha1, setting.received)
             {
                 for report in judged.reports.iter_mut().filter(|r| r.verdict.is_passed()) {
-                    report.verdict = weak.clone();
+                    report.lower(&weak);
                 }
             }
             judged
@@ -209,7 +209,7 @@ impl Revisions<'_> {
             match self.changes(place, later) {
                 ControlFlow::Continue(changes) => Some(changes),
                 ControlFlow::Break(verdict) => {
-                    lower(report, verdict);
+                    report.lower(&verdict);
                     Some(Changes::default())
                 }
             }
@@ -218,7 +218,7 @@ impl Revisions<'_> {
         report.notes.extend(changes.permitted.iter().map(|code| format!("later-{code}")));
         if !changes.forbidden.is_empty() {
             let codes: Vec<_> = changes.forbidden.iter().copied().collect();
-            lower(report, constraint(format!("changed after it was signed: {}", codes.join(", "))));
+            report.lower(&constraint(format!("changed after it was signed: {}", codes.join(", "))));
         }
         report.scope = Scope::Revision {
             number,
@@ -252,12 +252,5 @@ impl Revisions<'_> {
             changes.forbidden.insert("octets-appended");
         }
         ControlFlow::Continue(changes)
-    }
-}
-
-/// A worse verdict replaces a better one.
-fn lower(report: &mut Report, verdict: Verdict) {
-    if report.verdict.indication == Indication::TotalPassed {
-        report.verdict = verdict;
     }
 }

@@ -151,3 +151,19 @@ fn a_field_that_was_not_shown_stays_hidden() {
     add(&doc, &mut page, b"Annots", 6);
     bed.refused(&update(&signed, &[(3, &format!("{page:?}"))]), "annotation-added");
 }
+
+#[test]
+fn a_verdict_taken_back_is_taken_back_for_every_time() {
+    let Some(bed) = Bed::new() else { return };
+    let signed = bed.sign(&document(), "Eins", "legacy", &[]);
+    let before = bed.judge(&signed).reports.remove(0);
+    assert_eq!(before.quality, "ADES");
+    assert!(before.at_received.is_some_and(|v| v.is_passed()) && before.at_present.is_some());
+    let forged = "<< /Length 4 >>\nstream\nBoes\nendstream";
+    let report = bed.judge(&update(&signed, &[(4, forged)])).reports.remove(0);
+    assert!(!report.verdict.is_passed());
+    assert_eq!(report.quality, "");
+    for verdict in [report.at_claimed, report.at_received, report.at_present].into_iter().flatten() {
+        assert!(!verdict.is_passed(), "{verdict:?}");
+    }
+}

@@ -140,8 +140,9 @@ fn judge(
     let [signer] = data.signers.as_slice() else {
         return Err(format(Malformed("a time-stamp has one signer")));
     };
-    let Some(certificate) = cms::find_certificate(&signer.id, cms::bound_of(signer), &material, setting)
-    else {
+    let candidates = cms::candidates(&signer.id, cms::bound_of(signer), &material, setting);
+    let signed = candidates.iter().find(|c| cms::token_integrity(&data, signer, c).is_ok());
+    let Some(certificate) = signed.or(candidates.first()).cloned() else {
         return Err(Verdict::indeterminate(
             SubIndication::NoSigningCertificateFound,
             "the authority's certificate is not there",

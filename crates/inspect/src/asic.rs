@@ -136,7 +136,7 @@ pub fn verify(file: &[u8], caps: &Caps, setting: &Setting<'_>) -> Option<Asic> {
         for report in &mut judged.reports {
             if files.doubled {
                 let verdict = Verdict::failed(SubIndication::FormatFailure, "two files of one name");
-                lower_to(report, verdict);
+                report.lower(&verdict);
             }
             if report.verdict.indication != Indication::TotalFailed
                 && let Scope::Some { what } = &report.scope
@@ -315,19 +315,7 @@ fn stamp(files: &Files, kind: Kind, name: &str, octets: &[u8], setting: &Setting
 fn take_over(report: &mut Report, covered: &Covered<'_>) {
     report.scope = Scope::Some { what: covered.names.clone() };
     if let Some(wrong) = &covered.wrong {
-        lower_to(report, wrong.clone());
-    }
-}
-
-/// What is wrong with the container comes before what is not known of the chain.
-fn lower_to(report: &mut Report, verdict: Verdict) {
-    let rank = |i: Indication| match i {
-        Indication::TotalPassed => 0,
-        Indication::Indeterminate => 1,
-        Indication::TotalFailed => 2,
-    };
-    if rank(verdict.indication) >= rank(report.verdict.indication) {
-        report.verdict = verdict;
+        report.lower(wrong);
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Extensions {
     pub inhibit_any_policy: Option<u32>,
     /// Pairs of policies that this issuer holds for equal.
     pub policy_mappings: Vec<(Oid, Oid)>,
+    /// Names of its distribution points, of every kind.
+    pub crl_points: Vec<GeneralName>,
     /// Where its revocation lists lie.
     pub crl_urls: Vec<String>,
     /// Where its responder is.
@@ -181,6 +183,7 @@ impl Extensions {
                     let mut point = node.tagged(tag::SEQUENCE)?.reader();
                     let Some(name) = point.optional(tag::constructed(0))? else { continue };
                     if let Some(full) = name.reader().optional(tag::constructed(0))? {
+                        self.crl_points.extend(names(&full)?);
                         self.crl_urls.extend(urls(&full)?);
                     }
                 }
@@ -265,8 +268,13 @@ fn subtrees(node: &Node<'_>) -> Read<Vec<GeneralName>> {
         .collect()
 }
 
+/// All names in a [0].
+pub(crate) fn names(names: &Node<'_>) -> Read<Vec<GeneralName>> {
+    Ok(names.reader().all(100)?.iter().map(GeneralName::read).collect())
+}
+
 /// Web addresses among the names in a [0]; others (LDAP) are left out.
-pub(crate) fn urls(names: &Node<'_>) -> Read<Vec<String>> {
+fn urls(names: &Node<'_>) -> Read<Vec<String>> {
     Ok(names
         .reader()
         .all(100)?

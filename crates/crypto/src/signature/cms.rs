@@ -153,18 +153,26 @@ pub(crate) fn bound_of<'a>(signer: &SignerInfo<'a>) -> Bound<'a> {
     second.or_else(|| signer.signed_value(oid::SIGNING_CERTIFICATE).map(|node| (node, Hash::Sha1)))
 }
 
-/// Finds the certificate of a signer: what came along, else what we know; of several that fit the named one.
-pub(crate) fn find_certificate(
+/// Most certificates tried for one signer.
+const CANDIDATES: usize = 5;
+
+/// Certificates that may be the signer's: what came along, then what we know. Where the signer names one by its digest,
+/// only that.
+pub(crate) fn candidates(
     id: &SignerId,
     bound: Bound<'_>,
     material: &Material,
     setting: &Setting<'_>,
-) -> Option<Certificate> {
+) -> Vec<Certificate> {
     let anchors = setting.trust.anchors.iter().map(|anchor| &anchor.certificate);
     let all = material.certificates.iter().chain(&setting.trust.intermediates).chain(anchors);
-    let fitting: Vec<&Certificate> = all.filter(|certificate| id.is(certificate)).collect();
-    let named = fitting.iter().find(|certificate| binding(bound, Some(certificate)).is_ok());
-    named.or(fitting.first()).copied().cloned()
+    let mut fitting: Vec<Certificate> = Vec::new();
+    for certificate in all.filter(|c| id.is(c) && binding(bound, Some(c)).is_ok()) {
+        if fitting.len() < CANDIDATES && !fitting.contains(certificate) {
+            fitting.push(certificate.clone());
+        }
+    }
+    fitting
 }
 
 fn judge_signer(
@@ -179,9 +187,14 @@ fn judge_signer(
     let mut notes = Vec::new();
     let has_values = add_values(signer, &mut material).unwrap_or(false);
     let bound = bound_of(signer);
-    let certificate = find_certificate(&signer.id, bound, &material, setting);
-    let integrity = integrity(data.content_type, signer, content, certificate.as_ref())
-        .and_then(|()| binding(bound, certificate.as_ref()));
+    let candidates = candidates(&signer.id, bound, &material, setting);
+    let checked = |certificate| integrity(data.content_type, signer, content, certificate);
+    let mut signers: Vec<_> = candidates.iter().map(|c| (checked(Some(c)), Some(c.clone()))).collect();
+    if signers.iter().any(|(integrity, _)| integrity.is_ok()) {
+        signers.retain(|(integrity, _)| integrity.is_ok());
+    } else {
+        signers.truncate(1);
+    }
 
     let (mut timestamps, mut wanted) = (beside.timestamps.clone(), Vec::new());
     let mut stamp = |kind: &str, node: &Node<'_>, imprint: &dyn Fn(Hash) -> Option<Vec<u8>>| {
@@ -217,21 +230,32 @@ fn judge_signer(
         (true, true, true, false) => "LT",
         (true, true, true, true) => "LTA",
     };
-    let findings = Findings {
+    let findings = |(integrity, certificate)| Findings {
         format: if cades { Format::Cades } else { Format::Cms },
         level: level.to_owned(),
         integrity,
         signer: certificate,
-        material,
+        material: material.clone(),
         scheme: signer.scheme,
         claimed_at: signer.signed_value(oid::SIGNING_TIME).and_then(|node| time::read(&node).ok()),
-        timestamps,
+        timestamps: timestamps.clone(),
         scope: Scope::Whole,
-        notes,
+        notes: notes.clone(),
     };
-    let (report, more) = findings.assess(setting);
-    wanted.extend(more);
-    (report, wanted)
+    // Certificates of one key differ in what is known of their chains: the first that passes, else the first.
+    let mut best: Option<Report> = None;
+    for signer in signers {
+        let (report, more) = findings(signer).assess(setting);
+        wanted.extend(more);
+        let passed = report.verdict.is_passed();
+        if passed || best.is_none() {
+            best = Some(report);
+        }
+        if passed {
+            break;
+        }
+    }
+    (best.unwrap_or_else(|| findings((checked(None), None)).assess(setting).0), wanted)
 }
 
 /// Takes over certificate-values and revocation-values (EN 319 122-1 annex A.1); `true` = there were revocation values.

@@ -50,7 +50,7 @@ pub(super) fn conclude(findings: Findings, hashes: &[Hash], setting: &Setting<'_
         if let Err(weak) = setting.trust.policy.algorithms.check_hash(*hash, at)
             && report.verdict.is_passed()
         {
-            report.verdict = weak;
+            report.lower(&weak);
         }
     }
     (report, wanted)

@@ -54,7 +54,8 @@ struct One {
     signature: String,
 }
 
-/// Judges every signature of a token. `detached` is the payload where the token has none.
+/// Judges every signature of a token. `detached` is the payload where the token has none;
+/// where it has one, both must be the same.
 #[must_use]
 pub fn verify(token: &[u8], detached: Option<&[u8]>, setting: &Setting<'_>) -> Judgement {
     let mut judgement = Judgement::default();
@@ -132,9 +133,15 @@ fn judge(one: &One, payload: &str, detached: Option<&[u8]>) -> Result<Findings, 
             let what = "the payload is detached and was not handed in";
             against(&mut findings.integrity, missing(what));
         }
-        (payload, _) => {
-            if !plain && URL_SAFE_NO_PAD.decode(payload).is_err() {
-                return Err(malformed("payload is not base64url"));
+        (payload, beside) => {
+            let inside = if plain {
+                payload.as_bytes().to_vec()
+            } else {
+                URL_SAFE_NO_PAD.decode(payload).map_err(|_| malformed("payload is not base64url"))?
+            };
+            if beside.is_some_and(|octets| octets != inside) {
+                let what = "the payload inside is not the object it lies beside";
+                against(&mut findings.integrity, Verdict::failed(SubIndication::HashFailure, what));
             }
             input.extend_from_slice(payload.as_bytes());
         }

@@ -303,6 +303,25 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    /// A verdict that is no better takes the place of what was said, for every time; what is wrong with the signed object
+    /// comes before what is not known of the chain. Nothing is said of the quality any more.
+    pub fn lower(&mut self, verdict: &Verdict) {
+        let rank = |i: Indication| match i {
+            Indication::TotalPassed => 0,
+            Indication::Indeterminate => 1,
+            Indication::TotalFailed => 2,
+        };
+        let times = [&mut self.at_claimed, &mut self.at_received, &mut self.at_present];
+        for said in std::iter::once(&mut self.verdict).chain(times.into_iter().flatten()) {
+            if rank(verdict.indication) >= rank(said.indication) {
+                said.clone_from(verdict);
+            }
+        }
+        self.quality.clear();
+    }
+}
+
 /// What is missing from outside to say more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

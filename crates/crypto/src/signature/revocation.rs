@@ -13,7 +13,7 @@ use super::chain::{Material, asked};
 use super::setting::Setting;
 use super::{RevocationFacts, UnixTime, Wanted};
 use crate::asn1::{Algorithm, Malformed, Node, Oid, Read, Reader, oid, tag, time, write};
-use crate::certificate::extensions::{urls, usage};
+use crate::certificate::extensions::{names, usage};
 use crate::certificate::{Certificate, Name};
 use crate::digest::hex;
 
@@ -203,16 +203,14 @@ fn crl(octets: &[u8], certificate: &Certificate, issuer: &Certificate) -> Read<F
     Ok(Finding { source: "crl", this_update, next_update, revoked, keeps_since })
 }
 
-/// Is the certificate among those the list is about (RFC 5280 §5.2.5)?
+/// Is the certificate among those the list is about (RFC 5280 §5.2.5)? A list of a distribution point is about those
+/// that name the point, letter by letter; a name relative to the issuer is not resolved.
 fn in_scope(value: &[u8], certificate: &Certificate) -> Read<()> {
     let extensions = certificate.extensions();
     let mut reader = Reader::only(value, tag::SEQUENCE)?.reader();
-    if let Some(name) = reader.optional(tag::constructed(0))?
-        && let Some(full) = name.reader().optional(tag::constructed(0))?
-    {
-        let places = urls(&full)?;
-        let named = &extensions.crl_urls;
-        if !places.is_empty() && !named.is_empty() && !places.iter().any(|place| named.contains(place)) {
+    if let Some(point) = reader.optional(tag::constructed(0))? {
+        let full = point.reader().expect(tag::constructed(0))?;
+        if !names(&full)?.iter().any(|name| extensions.crl_points.contains(name)) {
             return Err(Malformed("list of another distribution point"));
         }
     }

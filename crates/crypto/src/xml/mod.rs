@@ -302,6 +302,12 @@ impl<'a> Document<'a> {
         from.0 = from.0.intersection(&rest);
     }
 
+    /// Is a node still in a selection?
+    #[must_use]
+    pub fn holds(&self, selection: &Selection, node: NodeId) -> bool {
+        selection.0.contains_id(node)
+    }
+
     /// All text that is in a selection.
     #[must_use]
     pub fn text_of(&self, selection: &Selection) -> String {

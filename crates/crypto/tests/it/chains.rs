@@ -4,6 +4,7 @@
 use poststelle_crypto::certificate::Certificate;
 use poststelle_crypto::cms::{Options, ToSign, sign};
 use poststelle_crypto::signature::cms::{Detached, verify};
+use poststelle_crypto::signature::revocation::is_readable;
 use poststelle_crypto::signature::{
     Anchor, Indication, Known, Setting, SubIndication, Trust, Verdict, Wanted,
 };
@@ -189,4 +190,66 @@ fn only_a_trusted_list_makes_a_signature_qualified() {
     trust.anchors[0].service = "http://uri.etsi.org/TrstSvc/Svctype/CA/QC".to_owned();
     assert_eq!(report(&trust).quality, "QES");
     assert!(by_operator.notes.contains(&"revocation-unknown".to_owned()));
+}
+
+#[test]
+fn a_list_of_another_distribution_point_says_nothing() {
+    let Some(pki) = Pki::new() else { return };
+    issue_under(&pki, "issuer", "placed", "by_directory", "-set_serial 50 -days 100");
+    issue_under(&pki, "issuer", "url", "signer", "-set_serial 51 -days 100");
+    issue_under(&pki, "issuer", "nowhere", "with_ocsp", "-set_serial 52 -days 100");
+    let placed = pki.certificate("placed");
+    let (url, nowhere) = (pki.certificate("url"), pki.certificate("nowhere"));
+    for (point, expected) in [
+        ("idp_same", [true, true, false]),
+        ("idp_other", [false; 3]),
+        ("idp_directory", [true, false, false]),
+        ("idp_other_directory", [false; 3]),
+        ("idp_relative", [false; 3]),
+    ] {
+        pki.openssl(&format!("ca -config ca.cnf -gencrl -crlexts {point} -out {point}.pem"));
+        let list = pki.read(&format!("{point}.pem"));
+        let usable =
+            [&placed, &url, &nowhere].map(|certificate| is_readable(&list, certificate, &pki.issuer));
+        assert_eq!(usable, expected, "{point}");
+    }
+    // A list about everything is about everybody.
+    let all = pki.read("issuer.crl");
+    assert!([&placed, &url, &nowhere].iter().all(|certificate| is_readable(&all, certificate, &pki.issuer)));
+}
+
+#[test]
+fn of_several_certificates_the_one_that_fits_is_used() {
+    let Some(pki) = Pki::new() else { return };
+    issue_under(&pki, "issuer", "twin", "signer", "-set_serial 60 -days 100");
+    pki.write("content", CONTENT);
+    let bare = |options: &str| {
+        pki.openssl(&format!(
+            "cms -sign -binary -nocerts -in content -signer twin.pem -inkey twin.key -outform DER -out bare {options}"
+        ));
+        pki.read("bare")
+    };
+    let (plain, named) = (bare(""), bare("-cades"));
+    let genuine = pki.certificate("twin");
+    // The same issuer and number for another key.
+    std::fs::remove_file(pki.file("twin.key")).unwrap();
+    issue_under(&pki, "issuer", "twin", "signer", "-set_serial 60 -days 100");
+    let other = pki.certificate("twin");
+    let mut trust = offline(&pki, &["issuer"]);
+    let known = nothing(&pki);
+    let mut report = |signed: &[u8], these: &[&Certificate]| {
+        trust.intermediates.truncate(1);
+        trust.intermediates.extend(these.iter().map(|c| (*c).clone()));
+        verify(signed, Detached::Content(CONTENT), &setting(&trust, &known, pki.now())).reports.remove(0)
+    };
+    for signed in [&plain, &named] {
+        for these in [[&other, &genuine], [&genuine, &other]] {
+            let report = report(signed, &these);
+            assert!(report.verdict.is_passed(), "{:?}", report.verdict);
+        }
+    }
+    assert_eq!(report(&plain, &[&other]).verdict.sub, Some(SubIndication::SigCryptoFailure));
+    let unnamed = report(&named, &[&other]);
+    assert_eq!(unnamed.verdict.sub, Some(SubIndication::NoSigningCertificateFound), "{:?}", unnamed.verdict);
+    assert_eq!(unnamed.signer, None);
 }

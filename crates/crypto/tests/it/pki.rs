@@ -72,6 +72,35 @@ subjectAltName = email:amt@example.de
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 crlDistributionPoints = URI:http://crl.example/issuer.crl
+[by_directory]
+basicConstraints = CA:false
+crlDistributionPoints = points
+[points]
+fullname = URI:http://crl.example/issuer.crl,dirName:place
+[place]
+CN = Liste 1
+[other_place]
+CN = Liste 2
+[idp_same]
+issuingDistributionPoint = critical,@idp_same_points
+[idp_same_points]
+fullname = URI:http://crl.example/issuer.crl
+[idp_other]
+issuingDistributionPoint = critical,@idp_other_points
+[idp_other_points]
+fullname = URI:http://crl.example/other.crl
+[idp_directory]
+issuingDistributionPoint = critical,@idp_directory_points
+[idp_directory_points]
+fullname = dirName:place
+[idp_other_directory]
+issuingDistributionPoint = critical,@idp_other_directory_points
+[idp_other_directory_points]
+fullname = dirName:other_place
+[idp_relative]
+issuingDistributionPoint = critical,@idp_relative_points
+[idp_relative_points]
+relativename = place
 [with_ocsp]
 basicConstraints = CA:false
 keyUsage = critical,digitalSignature

@@ -57,9 +57,13 @@ def main():
             embed_validation_info=level == "LTA",
             validation_context=context(root) if level == "LTA" else None,
         )
+        box = options.get("box")
+        spec = box and fields.SigFieldSpec(sig_field_name=field, box=tuple(map(int, box.split(","))))
         tsa = stamper(os.path.dirname(key), root) if level in ("T", "LTA") else None
         with open(source, "rb") as file:
-            out = signers.sign_pdf(IncrementalPdfFileWriter(file), meta, signer=signer, timestamper=tsa)
+            out = signers.sign_pdf(
+                IncrementalPdfFileWriter(file), meta, signer=signer, timestamper=tsa, new_field_spec=spec
+            )
         open(target, "wb").write(out.getvalue())
     else:
         file, root = sys.argv[2:4]

@@ -2,7 +2,7 @@
 //! What was changed in a PDF after a signature: the signed revision against the file as it is.
 //!
 //! Guarantees: everything reachable from the catalogue is compared, except exactly what ISO 32000-2 §12.8 and EN 319 142
-//! permit later: further signatures and time-stamps, the DSS, filled forms and, by `DocMDP` 3, comments. All else
+//! permit later: further signatures and time-stamps (a face on the page only of those that are good), the DSS, filled forms and, by `DocMDP` 3, comments. All else
 //! (replaced pages, hidden objects, overlays, a changed catalogue) is named, so incremental-save and shadow attacks show.
 //! Does not: paint pages; whether two contents look alike is not asked, only whether they are the same.
 
@@ -38,6 +38,13 @@ pub(super) enum Locked {
     AllBut(Vec<Vec<u8>>),
 }
 
+/// A signature of a later revision, judged already.
+pub(super) struct Later<'d> {
+    pub(super) value: &'d Dictionary,
+    /// Passed, and nothing forbidden came after it.
+    pub(super) good: bool,
+}
+
 /// One state of the document.
 struct State<'d> {
     doc: &'d Document,
@@ -51,12 +58,18 @@ const MOST: usize = 200_000;
 /// Values compared for one signature.
 const STEPS: usize = 5_000_000;
 
-pub(super) fn between(then: &Document, now: &Document, permitted: Permitted, locked: &Locked) -> Changes {
+pub(super) fn between(
+    then: &Document,
+    now: &Document,
+    permitted: Permitted,
+    locked: &Locked,
+    later: &[Later<'_>],
+) -> Changes {
     let mut changes = Changes::default();
     match (State::of(then), State::of(now)) {
         (Some(then), Some(now)) => {
             let pair = Pair { then, now, proven: RefCell::default(), left: Cell::new(STEPS) };
-            compare(&pair, permitted, locked, &mut changes);
+            compare(&pair, permitted, locked, later, &mut changes);
         }
         _ => {
             changes.forbidden.insert("structure-unreadable");
@@ -112,6 +125,11 @@ impl<'d> State<'d> {
         self.inherited(field, b"FT").and_then(|o| o.as_name().ok())
     }
 
+    /// Is it a signature field that is filled?
+    fn is_signed(&self, field: &'d Dictionary) -> bool {
+        self.field_kind(field) == Some(b"Sig") && self.inherited(field, b"V").is_some()
+    }
+
     fn inherited(&self, field: &'d Dictionary, key: &[u8]) -> Option<&'d Object> {
         let mut at = field;
         for _ in 0..DEEPEST {
@@ -138,7 +156,13 @@ impl<'d> State<'d> {
     }
 }
 
-fn compare(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Changes) {
+fn compare(
+    pair: &Pair<'_>,
+    permitted: Permitted,
+    locked: &Locked,
+    later: &[Later<'_>],
+    changes: &mut Changes,
+) {
     let (then, now) = (&pair.then, &pair.now);
     let root = |s: &State<'_>| s.doc.trailer.get(b"Root").and_then(Object::as_reference).ok();
     if root(then) != root(now) {
@@ -173,7 +197,7 @@ fn compare(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut
         }
     }
     pages(pair, permitted, changes);
-    form(pair, permitted, locked, changes);
+    form(pair, permitted, locked, later, changes);
 }
 
 fn pages(pair: &Pair<'_>, permitted: Permitted, changes: &mut Changes) {
@@ -191,7 +215,9 @@ fn pages(pair: &Pair<'_>, permitted: Permitted, changes: &mut Changes) {
             if key == b"Annots" {
                 continue;
             }
-            if !pair.equal(old.get(key).ok(), new.get(key).ok()) {
+            // What leads to other pages by its nature; all else is drawn or shown.
+            let leads = matches!(key, b"Parent" | b"Kids" | b"AA" | b"B" | b"PieceInfo");
+            if !pair.same(old.get(key).ok(), new.get(key).ok(), !leads) {
                 changes.forbidden.insert("page-content-changed");
             }
         }
@@ -231,15 +257,21 @@ fn annotations(
         }
     }
     for added in rest {
-        // A widget of a new signature field is judged with the form.
-        if matches!(added, Object::Reference(id) if now.fields.contains_key(id)) {
+        // A widget of a new or newly filled signature field is judged with the form.
+        let judged = |id: &ObjectId| {
+            now.fields.get(id).is_some_and(|field| match then.fields.get(id) {
+                None => true,
+                Some(before) => then.inherited(before, b"V").is_none() && now.is_signed(field),
+            })
+        };
+        if matches!(added, Object::Reference(id) if judged(id)) {
             continue;
         }
         if comments { &mut changes.permitted } else { &mut changes.forbidden }.insert("annotation-added");
     }
 }
 
-fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Changes) {
+fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, later: &[Later<'_>], changes: &mut Changes) {
     fn form<'d>(s: &State<'d>) -> Option<&'d Dictionary> {
         s.doc.catalog().ok().and_then(|c| value(s.doc, c, b"AcroForm")).and_then(|f| f.as_dict().ok())
     }
@@ -250,25 +282,29 @@ fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Ch
         // A first signature field may bring the form with it; its fonts and defaults show only in fields judged below.
         let brought = old.is_empty() && matches!(key, b"DR" | b"DA");
         let own = matches!(key, b"Fields" | b"SigFlags");
-        if !own && !brought && !pair.equal(old.get(key).ok(), new.get(key).ok()) {
+        if !own && !brought && !pair.same(old.get(key).ok(), new.get(key).ok(), is_drawn(key)) {
             changes.forbidden.insert("form-changed");
         }
     }
     for (id, field) in &then.fields {
-        let Some(later) = now.fields.get(id) else {
+        let Some(filled_in) = now.fields.get(id) else {
             changes.forbidden.insert("field-removed");
             continue;
         };
         let signature = then.field_kind(field) == Some(b"Sig");
+        let was_signed = then.is_signed(field);
         let mut filled = false;
         let mut appearance = false;
-        for key in keys(field, later) {
-            if pair.equal(field.get(key).ok(), later.get(key).ok()) {
+        for key in keys(field, filled_in) {
+            if pair.same(field.get(key).ok(), filled_in.get(key).ok(), is_drawn(key)) {
                 continue;
             }
             match key {
-                b"V" if signature && field.has(b"V") => {
+                b"V" if was_signed => {
                     changes.forbidden.insert("signature-replaced");
+                }
+                b"AP" | b"MK" | b"AS" if was_signed => {
+                    changes.forbidden.insert("signature-appearance-changed");
                 }
                 b"V" | b"AS" => filled = true,
                 b"AP" | b"MK" => appearance = true,
@@ -279,10 +315,10 @@ fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Ch
             }
         }
         if signature && (filled || appearance) {
-            signed(now, later, permitted, changes);
+            signed(now, filled_in, permitted, later, changes);
         } else if filled || appearance {
             // The appearance of a field may change only together with its value: else it is an overlay.
-            let group = then.field_kind(field) == Some(b"Btn") || filled || parent_filled(then, now, *id);
+            let group = filled || parent_filled(then, now, *id);
             let name = then.full_name(field);
             let free = match locked {
                 Locked::None => true,
@@ -302,23 +338,60 @@ fn form(pair: &Pair<'_>, permitted: Permitted, locked: &Locked, changes: &mut Ch
             continue;
         }
         if now.field_kind(field) == Some(b"Sig") {
-            signed(now, field, permitted, changes);
+            signed(now, field, permitted, later, changes);
         } else {
             changes.forbidden.insert("field-added");
         }
     }
 }
 
-/// A signature field that was added or filled.
-fn signed(now: &State<'_>, field: &Dictionary, permitted: Permitted, changes: &mut Changes) {
-    let value = value(now.doc, field, b"V").and_then(|v| v.as_dict().ok());
-    let stamp =
-        value.is_some_and(|v| v.get(b"SubFilter").and_then(Object::as_name).ok() == Some(b"ETSI.RFC3161"));
-    match (stamp, permitted) {
-        (true, _) => changes.permitted.insert("time-stamp-added"),
-        (false, Permitted::Nothing) => changes.forbidden.insert("signature-added"),
-        (false, _) => changes.permitted.insert("signature-added"),
+/// A signature field that was added or filled. What it shows on the page counts only from somebody whose signature over
+/// it is good; a certified file that permits nothing takes only a good time-stamp that shows nothing.
+fn signed(
+    now: &State<'_>,
+    field: &Dictionary,
+    permitted: Permitted,
+    later: &[Later<'_>],
+    changes: &mut Changes,
+) {
+    let Some(value) = now.inherited(field, b"V").and_then(|v| v.as_dict().ok()) else {
+        changes.forbidden.insert("signature-field-added");
+        return;
     };
+    let good = later.iter().any(|l| l.good && l.value == value);
+    let shown = shows(now.doc, field);
+    let stamp = value.get(b"SubFilter").and_then(Object::as_name).ok() == Some(b"ETSI.RFC3161");
+    if shown && !good {
+        changes.forbidden.insert("signature-shown");
+    }
+    let code = if stamp { "time-stamp-added" } else { "signature-added" };
+    let free = permitted > Permitted::Nothing || stamp && good && !shown;
+    if free { &mut changes.permitted } else { &mut changes.forbidden }.insert(code);
+}
+
+/// Does a widget show anything? Not when its place is empty, and its appearance, if it has one, is.
+fn shows(doc: &Document, field: &Dictionary) -> bool {
+    let number = |o: &Object| doc.dereference(o).ok().and_then(|(_, o)| o.as_float().ok());
+    let place = match field.get(b"Rect") {
+        Err(_) => false,
+        Ok(_) => match value(doc, field, b"Rect").and_then(|r| r.as_array().ok()).map(Vec::as_slice) {
+            Some([x, y, right, top]) => match [x, y, right, top].map(number) {
+                [Some(x), Some(y), Some(right), Some(top)] => x != right || y != top,
+                _ => true,
+            },
+            _ => true,
+        },
+    };
+    let empty = |o: &Object| {
+        doc.dereference(o).is_ok_and(|(_, o)| o.as_stream().is_ok_and(|stream| stream.content.is_empty()))
+    };
+    let face = field.has(b"AP")
+        && value(doc, field, b"AP")
+            .and_then(|a| a.as_dict().ok())
+            .is_none_or(|faces| !faces.iter().all(|(_, face)| empty(face)));
+    let widget = !field.has(b"Subtype")
+        || value(doc, field, b"Subtype").and_then(|s| s.as_name().ok()) == Some(b"Widget");
+    place || face || !widget
 }
 
 fn parent_filled(then: &State<'_>, now: &State<'_>, id: ObjectId) -> bool {
@@ -331,7 +404,7 @@ fn parent_filled(then: &State<'_>, now: &State<'_>, id: ObjectId) -> bool {
 struct Pair<'d> {
     then: State<'d>,
     now: State<'d>,
-    proven: RefCell<HashSet<(ObjectId, ObjectId)>>,
+    proven: RefCell<HashSet<(ObjectId, ObjectId, bool)>>,
     left: Cell<usize>,
 }
 
@@ -339,36 +412,45 @@ impl Pair<'_> {
     /// Are two values the same, all they refer to included? Pages and fields of both states are compared by number
     /// only: each is walked by its own rule.
     fn equal(&self, a: Option<&Object>, b: Option<&Object>) -> bool {
+        self.same(a, b, false)
+    }
+
+    /// As [`Self::equal`]. What is `drawn` is followed to its end: an object that is a field as well may change as a
+    /// field, but not as content. Whatever lies below appearances and resources is drawn.
+    fn same(&self, a: Option<&Object>, b: Option<&Object>, drawn: bool) -> bool {
         let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
-        let mut seen: HashSet<(ObjectId, ObjectId)> = HashSet::new();
-        let mut todo: Vec<(&Object, &Object)> = vec![(a, b)];
-        while let Some((a, b)) = todo.pop() {
+        let mut seen: HashSet<(ObjectId, ObjectId, bool)> = HashSet::new();
+        let mut todo: Vec<(&Object, &Object, bool)> = vec![(a, b, drawn)];
+        while let Some((a, b, drawn)) = todo.pop() {
             match self.left.get().checked_sub(1) {
                 Some(left) => self.left.set(left),
                 None => return false,
             }
             match (a, b) {
                 (Object::Reference(x), Object::Reference(y)) => {
-                    if self.then.is_known(*x) && self.now.is_known(*y) {
+                    let pair = (*x, *y, drawn);
+                    if !drawn && self.then.is_known(*x) && self.now.is_known(*y) {
                         if x != y {
                             return false;
                         }
-                    } else if !self.proven.borrow().contains(&(*x, *y)) && seen.insert((*x, *y)) {
+                    } else if !self.proven.borrow().contains(&pair) && seen.insert(pair) {
                         match (self.then.doc.objects.get(x), self.now.doc.objects.get(y)) {
-                            (Some(x), Some(y)) => todo.push((x, y)),
+                            (Some(x), Some(y)) => todo.push((x, y, drawn)),
                             (None, None) => {}
                             _ => return false,
                         }
                     }
                 }
-                (Object::Array(x), Object::Array(y)) if x.len() == y.len() => todo.extend(x.iter().zip(y)),
+                (Object::Array(x), Object::Array(y)) if x.len() == y.len() => {
+                    todo.extend(x.iter().zip(y).map(|(x, y)| (x, y, drawn)));
+                }
                 (Object::Dictionary(x), Object::Dictionary(y)) => {
-                    if !same_entries(x, y, &mut todo) {
+                    if !same_entries(x, y, drawn, &mut todo) {
                         return false;
                     }
                 }
                 (Object::Stream(x), Object::Stream(y)) => {
-                    if x.content != y.content || !same_entries(&x.dict, &y.dict, &mut todo) {
+                    if x.content != y.content || !same_entries(&x.dict, &y.dict, drawn, &mut todo) {
                         return false;
                     }
                 }
@@ -383,13 +465,23 @@ impl Pair<'_> {
     }
 }
 
-fn same_entries<'x>(a: &'x Dictionary, b: &'x Dictionary, todo: &mut Vec<(&'x Object, &'x Object)>) -> bool {
+/// Keys below which everything is drawn.
+fn is_drawn(key: &[u8]) -> bool {
+    matches!(key, b"AP" | b"MK" | b"DR" | b"Contents" | b"Resources")
+}
+
+fn same_entries<'x>(
+    a: &'x Dictionary,
+    b: &'x Dictionary,
+    drawn: bool,
+    todo: &mut Vec<(&'x Object, &'x Object, bool)>,
+) -> bool {
     if a.len() != b.len() {
         return false;
     }
     for (key, value) in a.iter() {
         match b.get(key) {
-            Ok(other) => todo.push((value, other)),
+            Ok(other) => todo.push((value, other, drawn || is_drawn(key))),
             Err(_) => return false,
         }
     }

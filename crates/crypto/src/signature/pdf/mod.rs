@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 
 use lopdf::{Document, Object};
 
-use self::changes::{Changes, between};
+use self::changes::{Changes, Later, between};
 use self::range::Range;
 use self::read::{Field, dss, fields, load, locked, permitted};
 use super::algorithm::Hash;
@@ -102,8 +102,15 @@ pub fn verify(file: &[u8], setting: &Setting<'_>) -> Judgement {
             report.level = if has_revocations { "LT" } else { "T" }.into();
         }
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        revisions.examine(place, number, &mut report);
-        reports.push((place.range.end, report, wanted));
+        let above = reports.iter().filter(|(of, ..)| places[*of].range.end > place.range.end);
+        let above: Vec<Later<'_>> = above
+            .map(|(of, report, _)| Later {
+                value: &places[*of].field.value,
+                good: report.verdict.is_passed(),
+            })
+            .collect();
+        revisions.examine(place, number, &above, &mut report);
+        reports.push((index, report, wanted));
     }
     for (_, report, wanted) in reports.into_iter().rev() {
         add(&mut judgement, report, wanted);
@@ -151,13 +158,13 @@ fn one(file: &[u8], place: &Place<'_>, beside: &Beside, setting: &Setting<'_>) -
             let inside = crate::cms::content(value).ok().flatten();
             if inside.as_deref() != Some(digest(Hash::Sha1).as_slice()) {
                 for report in &mut judged.reports {
-                    report.verdict =
-                        Verdict::failed(SubIndication::HashFailure, "the file is not what was signed");
+                    let what = "the file is not what was signed";
+                    report.lower(&Verdict::failed(SubIndication::HashFailure, what));
                 }
             } else if let Err(weak) = setting.trust.policy.algorithms.check_hash(Hash::Sha1, setting.received)
             {
                 for report in judged.reports.iter_mut().filter(|r| r.verdict.is_passed()) {
-                    report.verdict = weak.clone();
+                    report.lower(&weak);
                 }
             }
             judged
@@ -191,7 +198,7 @@ struct Revisions<'d> {
 
 impl Revisions<'_> {
     /// Says what came after a signature, and takes *passed* back where it was too much.
-    fn examine(&self, place: &Place<'_>, number: u32, report: &mut Report) {
+    fn examine(&self, place: &Place<'_>, number: u32, later: &[Later<'_>], report: &mut Report) {
         let rest = self.file.get(place.range.end..).unwrap_or(&[]);
         let changes = if rest.trim_ascii().is_empty() {
             if report.verdict.indication != Indication::TotalFailed {
@@ -199,10 +206,10 @@ impl Revisions<'_> {
             }
             None
         } else {
-            match self.changes(place) {
+            match self.changes(place, later) {
                 ControlFlow::Continue(changes) => Some(changes),
                 ControlFlow::Break(verdict) => {
-                    lower(report, verdict);
+                    report.lower(&verdict);
                     Some(Changes::default())
                 }
             }
@@ -211,7 +218,7 @@ impl Revisions<'_> {
         report.notes.extend(changes.permitted.iter().map(|code| format!("later-{code}")));
         if !changes.forbidden.is_empty() {
             let codes: Vec<_> = changes.forbidden.iter().copied().collect();
-            lower(report, constraint(format!("changed after it was signed: {}", codes.join(", "))));
+            report.lower(&constraint(format!("changed after it was signed: {}", codes.join(", "))));
         }
         report.scope = Scope::Revision {
             number,
@@ -221,7 +228,7 @@ impl Revisions<'_> {
         };
     }
 
-    fn changes(&self, place: &Place<'_>) -> ControlFlow<Verdict, Changes> {
+    fn changes(&self, place: &Place<'_>, later: &[Later<'_>]) -> ControlFlow<Verdict, Changes> {
         let cap = || ControlFlow::Break(constraint("cap crossed: revisions of the file"));
         match self.left.get().checked_sub(place.range.end) {
             Some(left) => self.left.set(left),
@@ -239,18 +246,11 @@ impl Revisions<'_> {
         let Some(own) = own else {
             return ControlFlow::Break(constraint("the signature is not part of the revision it covers"));
         };
-        let mut changes = between(&then, self.now, permitted(&then, &before), &locked(&then, own));
+        let mut changes = between(&then, self.now, permitted(&then, &before), &locked(&then, own), later);
         if read::last_xref(self.file).is_none_or(|at| at < place.range.end) {
             // Octets behind the revision that no cross-reference leads to: some readers find objects there all the same.
             changes.forbidden.insert("octets-appended");
         }
         ControlFlow::Continue(changes)
-    }
-}
-
-/// A worse verdict replaces a better one.
-fn lower(report: &mut Report, verdict: Verdict) {
-    if report.verdict.indication == Indication::TotalPassed {
-        report.verdict = verdict;
     }
 }

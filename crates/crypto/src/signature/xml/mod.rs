@@ -218,6 +218,12 @@ fn plain_value(scheme: Scheme, value: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Has an element text of its own, beside that of its children?
+fn has_text(doc: &Document<'_>, node: NodeId) -> bool {
+    let length = |node: NodeId| doc.content(node).chars().filter(|c| !c.is_whitespace()).count();
+    length(node) > doc.elements(node).into_iter().map(length).sum()
+}
+
 /// What a signature covers. Covered content that lies where nobody looks for it is noted.
 fn scope(
     doc: &Document<'_>,
@@ -233,22 +239,32 @@ fn scope(
     {
         notes.push("signatures-not-covered".into());
     }
-    let content = |object: &&NodeId| {
-        doc.elements(**object).iter().all(|n| doc.name(*n) != "QualifyingProperties")
-            && !(doc.elements(**object).is_empty() && doc.content(**object).trim().is_empty())
+    // The object of the one QualifyingProperties is part of the signature; what stands beside it is content.
+    let mut qualifying = 0;
+    let mut is_content = |object: &NodeId| match doc.elements(*object).as_slice() {
+        [] => !doc.content(*object).trim().is_empty(),
+        [only] if doc.name(*only) == "QualifyingProperties" && !has_text(doc, *object) => {
+            qualifying += 1;
+            qualifying > 1
+        }
+        _ => true,
     };
-    let objects: Vec<NodeId> = form.objects.iter().filter(content).copied().collect();
+    let objects: Vec<NodeId> = form.objects.iter().filter(|o| is_content(o)).copied().collect();
     let open = |o: &NodeId| {
         let inside = doc.elements(*o);
-        !element(*o) && (inside.is_empty() || !inside.iter().all(|c| element(*c)))
+        !element(*o) && (inside.is_empty() || has_text(doc, *o) || !inside.iter().all(|c| element(*c)))
     };
-    if objects.iter().any(open) {
+    let any_open = objects.iter().any(open);
+    if any_open {
         notes.push("object-not-covered".into());
     }
-    if document {
+    if document && !any_open {
         return Scope::Whole;
     }
     let mut what = Vec::new();
+    if document {
+        what.push(doc.path(doc.root()));
+    }
     let mut elsewhere = false;
     for covered in covered {
         match covered {
@@ -269,7 +285,7 @@ fn scope(
         }
     }
     // An enveloping signature that is the document, with all its objects covered, covers the document.
-    let enveloping = form.node == doc.root() && !objects.is_empty() && !objects.iter().any(open);
+    let enveloping = form.node == doc.root() && !objects.is_empty() && !any_open;
     if enveloping && covered.iter().all(|c| !matches!(c, Covered::External(_))) {
         return Scope::Whole;
     }

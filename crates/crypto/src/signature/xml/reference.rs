@@ -119,6 +119,9 @@ fn digest(
             }
         },
     };
+    // What transforms take away altogether is not covered, whatever its digest.
+    let node = if let Covered::Element(node) = covered { node } else { doc.root() };
+    let gone = |nodes: &Selection| !doc.holds(nodes, node);
     for transform in &reference.transforms {
         data = match (transform, data) {
             (Transform::Refused(what), _) => {
@@ -126,11 +129,17 @@ fn digest(
             }
             (Transform::Enveloped, Data::Nodes(mut nodes)) => {
                 doc.remove(&mut nodes, form.node);
+                if gone(&nodes) {
+                    return nothing(constraint(format!("nothing is left of {}", shown(reference))));
+                }
                 Data::Nodes(nodes)
             }
             (Transform::WithoutSignatures, Data::Nodes(mut nodes)) => {
                 for signature in doc.all(doc.root(), DSIG, "Signature") {
                     doc.remove(&mut nodes, signature);
+                }
+                if gone(&nodes) {
+                    return nothing(constraint(format!("nothing is left of {}", shown(reference))));
                 }
                 if let Covered::Document { whole } = &mut covered {
                     *whole = false;

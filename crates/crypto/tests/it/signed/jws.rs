@@ -79,3 +79,15 @@ fn none_and_keyed_hashes_and_unknown_critical_headers_never_pass() {
     };
     assert_eq!(judge(&format!("{header}.{payload}.{value}")), ["INDETERMINATE/SIG_CONSTRAINTS_FAILURE"]);
 }
+
+#[test]
+fn a_payload_inside_and_another_beside_are_not_the_same() {
+    let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let trust = pki.trust();
+    let judge =
+        |token: &str, content: &[u8]| short(&verify(token.as_bytes(), Some(content), &at(&trust, NOW)));
+    let Some([header, payload, value]) = token(&pki, "ES256", "", b"{\"a\":1}") else { return };
+    let token = format!("{header}.{payload}.{value}");
+    assert_eq!(judge(&token, b"{\"a\":1}"), ["TOTAL-PASSED"]);
+    assert_eq!(judge(&token, b"{\"a\":2}"), ["TOTAL-FAILED/HASH_FAILURE"]);
+}

@@ -7,6 +7,7 @@
 mod hostile;
 mod jws;
 mod known;
+mod later;
 mod make;
 mod pdf;
 mod wrapping;

@@ -22,7 +22,7 @@ pub fn document() -> Vec<u8> {
     ])
 }
 
-fn build(objects: &[&str]) -> Vec<u8> {
+pub fn build(objects: &[&str]) -> Vec<u8> {
     let mut file = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut places = Vec::new();
     for (number, object) in objects.iter().enumerate() {
@@ -40,7 +40,7 @@ fn build(objects: &[&str]) -> Vec<u8> {
 }
 
 /// Appends a revision that replaces or adds objects.
-fn update(file: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
+pub fn update(file: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
     let mut out = file.to_vec();
     let text = String::from_utf8_lossy(file);
     let previous: usize =
@@ -68,18 +68,18 @@ fn root(file: &[u8]) -> u32 {
     document.trailer.get(b"Root").unwrap().as_reference().unwrap().0
 }
 
-struct Bed {
-    pki: Pki,
+pub struct Bed {
+    pub pki: Pki,
     python: std::path::PathBuf,
 }
 
 impl Bed {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let python = python("pyhanko")?;
         Some(Self { pki: Pki::new(&rcgen::PKCS_RSA_SHA256), python })
     }
 
-    fn sign(&self, file: &[u8], field: &str, level: &str, options: &[&str]) -> Vec<u8> {
+    pub fn sign(&self, file: &[u8], field: &str, level: &str, options: &[&str]) -> Vec<u8> {
         let (source, target) = (self.pki.write("in.pdf", file), self.pki.path("out.pdf"));
         let mut sign = Command::new(&self.python);
         sign.arg(peer("pdf_peer.py")).arg("sign").arg(source).arg(&target);
@@ -88,7 +88,7 @@ impl Bed {
         std::fs::read(target).unwrap()
     }
 
-    fn judge(&self, file: &[u8]) -> Judgement {
+    pub fn judge(&self, file: &[u8]) -> Judgement {
         let trust = self.pki.trust();
         verify(file, &at(&trust, NOW + 400 * 86_400))
     }
@@ -100,7 +100,7 @@ impl Bed {
     }
 
     /// The signature of pyHanko with the file changed: never passed, and the change is named.
-    fn refused(&self, file: &[u8], code: &str) {
+    pub fn refused(&self, file: &[u8], code: &str) {
         let report = &self.judge(file).reports[0];
         assert_ne!(report.verdict.indication, Indication::TotalPassed, "{report:?}");
         let Scope::Revision { changes, .. } = &report.scope else { panic!("{report:?}") };
@@ -108,7 +108,7 @@ impl Bed {
     }
 }
 
-fn replace(file: &[u8], from: &str, to: &str) -> Vec<u8> {
+pub fn replace(file: &[u8], from: &str, to: &str) -> Vec<u8> {
     let at = file.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
     [&file[..at], to.as_bytes(), &file[at + from.len()..]].concat()
 }

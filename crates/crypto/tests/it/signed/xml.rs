@@ -165,3 +165,53 @@ fn caps_hold() {
     assert!(judge("<a/>").reports.is_empty());
     assert!(judge("kein XML").reports.is_empty());
 }
+
+#[test]
+fn a_target_that_its_transforms_take_away_is_not_covered() {
+    let Some(xmlsec1) = program("xmlsec1") else { return };
+    let pki = Pki::new(&rcgen::PKCS_RSA_SHA256);
+    let trust = pki.trust();
+    for uri in ["#inhalt", ""] {
+        let form = format!(
+            r##"<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{0}"/><ds:SignatureMethod Algorithm="{RSA_SHA256}"/><ds:Reference URI="{uri}"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><ds:Transform Algorithm="{0}"/></ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue/></ds:Reference></ds:SignedInfo><ds:SignatureValue/><ds:KeyInfo><ds:X509Data><ds:X509Certificate/></ds:X509Data></ds:KeyInfo><ds:Object Id="inhalt">10 Euro</ds:Object></ds:Signature>"##,
+            C14N[4].0
+        );
+        let form = pki.write("form.xml", form);
+        let key = format!("{},{}", pki.path("key.pem").display(), pki.path("cert.pem").display());
+        let mut sign = Command::new(xmlsec1);
+        sign.args(["--sign", "--id-attr:Id", "Object", "--privkey-pem", &key, "--output"]);
+        must(sign.arg(pki.path("signed.xml")).arg(form));
+        let signed = std::fs::read_to_string(pki.path("signed.xml")).unwrap();
+        for text in [signed.clone(), signed.replace("10 Euro", "90 Euro")] {
+            let judgement = verify(text.as_bytes(), &nothing, &at(&trust, NOW));
+            assert_eq!(short(&judgement), ["INDETERMINATE/SIG_CONSTRAINTS_FAILURE"], "{uri:?} {judgement:?}");
+        }
+    }
+}
+
+#[test]
+fn an_object_nobody_signed_makes_the_document_not_whole() {
+    use poststelle_crypto::identity::FileIdentity;
+    use poststelle_crypto::signature::xml::sign_enveloped;
+    let pki = Pki::new(&rcgen::PKCS_RSA_SHA256);
+    let trust = pki.trust();
+    let identity = FileIdentity::from_pem(pki.key.as_bytes(), pki.certificate.as_bytes()).unwrap();
+    let options =
+        poststelle_crypto::cms::Options { scheme: None, claimed_at: Some(NOW), stamp: None, lists: &[] };
+    let signed = String::from_utf8(sign_enveloped(b"<a>10 Euro</a>", &identity, options).unwrap()).unwrap();
+    let scope = |text: &str| {
+        let judgement = verify(text.as_bytes(), &nothing, &at(&trust, NOW));
+        assert_eq!(short(&judgement), ["TOTAL-PASSED"], "{judgement:?}");
+        let report = &judgement.reports[0];
+        (report.scope.clone(), report.notes.contains(&"object-not-covered".to_owned()))
+    };
+    assert_eq!(scope(&signed), (Scope::Whole, false));
+    let end = "</ds:Object>";
+    assert_eq!(signed.matches(end).count(), 1, "{signed}");
+    for forged in
+        ["<b>90 Euro</b></ds:Object>", "90 Euro</ds:Object>", "</ds:Object><ds:Object>90 Euro</ds:Object>"]
+    {
+        let what = Scope::Some { what: vec!["/a".into()] };
+        assert_eq!(scope(&signed.replace(end, forged)), (what, true), "{forged}");
+    }
+}

@@ -150,6 +150,13 @@ fn two_files_of_one_name_are_never_good() {
         let failed =
             |r: &poststelle_crypto::signature::Report| r.verdict.indication == Indication::TotalFailed;
         assert!(asic.judgement.reports.iter().all(failed), "{asic:?}");
+        // Whatever time is asked about.
+        for report in &asic.judgement.reports {
+            let times = [&report.at_claimed, &report.at_received, &report.at_present].into_iter().flatten();
+            assert!(times.clone().count() > 0, "{report:?}");
+            assert!(times.into_iter().all(|v| v.indication == Indication::TotalFailed), "{report:?}");
+            assert_eq!(report.quality, "");
+        }
         assert!(asic.covered.is_empty());
     }
 }

@@ -52,14 +52,13 @@ curl -sf -c "$RUN/cookies" -o "$RUN/signed-in" --data-urlencode "login=$(clerk l
 api() { curl -sf -b "$RUN/cookies" "$web/api/v1/$1"; }
 # sheet_of SUBJECT FILE: the sheet of the message with this subject
 find_sheet() {
-    api "messages?tenant=$tenant" >"$RUN/list.json" || return 1
-    local id
-    id=$(json "$RUN/list.json" "next(m['id'] for m in j['messages'] if m['subject'] == '$1')" 2>/dev/null) || return 1
-    api "messages/$tenant/$id/sheet" >"$2"
+    api "messages?limit=200" >"$RUN/list.json" || return 1
+    local path
+    path=$(json "$RUN/list.json" "next(m['tenant'] + '/' + m['id'] for m in j['messages'] if m['subject'] == '$1')" \
+        2>/dev/null) || return 1
+    api "messages/$path/sheet" >"$2"
 }
 sheet_of() { wait_for 30 find_sheet "$1" "$2"; }
-api messages >"$RUN/list.json"
-tenant=$(json "$RUN/list.json" 'j["tenant"]["id"]' 2>/dev/null || json "$RUN/list.json" 'j["messages"][0]["tenant"]')
 # says NAME FILE PYTHON: what the sheet says holds
 says() { if json "$2" "str($3)" 2>/dev/null | grep -qx True; then pass "$1"; else fail "$1" "$(head -c 1500 "$2")"; fi; }
 envelope() { # SUBJECT BODY-FILE OUT: transport headers before a MIME entity

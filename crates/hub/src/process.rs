@@ -13,7 +13,8 @@ use poststelle_evidence::NewEvidence;
 use poststelle_model::part::Encoding;
 use poststelle_model::{
     ChannelKind, DeliveryEvent, DeliveryId, DeliveryState, Direction, Event, Fault, Findings, HoldCause,
-    JobId, Message, Part, Reason, ReceiptId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
+    JobId, Message, Part, Reason, ReceiptId, RuleId, Standing, Subject, Target, TargetKind, TenantId,
+    Timestamp, Who,
 };
 use poststelle_store::desk::DeskItem;
 use poststelle_store::jobs::{Job, NewJob};
@@ -271,22 +272,7 @@ impl Hub {
         change: &mut Change,
     ) -> Result<(), StoreError> {
         for placed in &explanation.placed {
-            let delivery = Delivery {
-                tenant: message.tenant,
-                id: DeliveryId::new(self.ids()),
-                message: message.id,
-                rule: placed.rule,
-                target: placed.target.clone(),
-                state: DeliveryState::Planned,
-                reason: None,
-                foreign_id: String::new(),
-                attempts: 0,
-                next_attempt: now,
-                expires_at: now.plus(self.limits.expiry),
-                created_at: now,
-                changed_at: now,
-                version: 1,
-            };
+            let delivery = self.new_delivery(message, placed.rule, placed.target.clone(), now);
             let as_a_whole =
                 message.direction == Direction::Out || delivery.target.kind() == TargetKind::Address;
             if as_a_whole && !change.holds.is_empty() {
@@ -296,6 +282,32 @@ impl Hub {
             }
         }
         Ok(())
+    }
+
+    /// A delivery as it begins.
+    pub(crate) fn new_delivery(
+        &self,
+        message: &Message,
+        rule: Option<RuleId>,
+        target: Target,
+        now: Timestamp,
+    ) -> Delivery {
+        Delivery {
+            tenant: message.tenant,
+            id: DeliveryId::new(self.ids()),
+            message: message.id,
+            rule,
+            target,
+            state: DeliveryState::Planned,
+            reason: None,
+            foreign_id: String::new(),
+            attempts: 0,
+            next_attempt: now,
+            expires_at: now.plus(self.limits.expiry),
+            created_at: now,
+            changed_at: now,
+            version: 1,
+        }
     }
 
     /// A new delivery: what stays in the house is done in this very change, the rest becomes a job.

@@ -169,12 +169,3 @@ pub async fn source_of(
     let found = tx.one(sql::DERIVED_SOURCE, args![tenant, message, blob]).await?;
     found.map(|r| Ok((parse_opt(&r, 0, "parts.blob_id")?, int(&r, 1)?, int(&r, 2)?))).transpose()
 }
-
-/// How many parts wait in a tenant.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn count(tx: &mut Tx, tenant: TenantId) -> Result<i64, StoreError> {
-    tx.allow(tenant)?;
-    tx.one(sql::QUARANTINE_COUNT, args![tenant]).await?.map_or(Ok(0), |r| int(&r, 0))
-}

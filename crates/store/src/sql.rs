@@ -271,7 +271,6 @@ statements! {
         WHERE i.tenant_id = m.tenant_id AND i.message_id = m.id) ORDER BY 1";
     DERIVED_SOURCE = "SELECT p.blob_id, p.start_at, p.length FROM derived d JOIN parts p \
         ON p.tenant_id = d.tenant_id AND p.message_id = d.message_id AND p.n = d.part WHERE d.tenant_id = $1 AND d.message_id = $2 AND d.blob_id = $3";
-    QUARANTINE_COUNT = "SELECT COUNT(*) FROM quarantine WHERE tenant_id = $1 AND state IN ('held', 'proposed')";
     QUARANTINE_UPDATE = "UPDATE quarantine SET cause = $1, note = $2, state = $3, next_check = $4, proposed_by = $5, words = $6, decided_by = $7, changed_at = $8, version = version + 1 \
         WHERE tenant_id = $9 AND message_id = $10 AND part = $11 AND version = $12";
     INSPECTION_VERSION = "UPDATE inspections SET version = $1 WHERE tenant_id = $2 AND message_id = $3 AND version = CAST($1 AS BIGINT) - 1";

@@ -12,8 +12,8 @@ use poststelle_inspect::Sheet;
 use poststelle_inspect::sheet::Note;
 use poststelle_model::quarantine::{HoldAct, after};
 use poststelle_model::{
-    DeliveryEvent, DeliveryId, DeliveryState, DeskState, Event, Fault, HoldCause, HoldState, JobId, Message,
-    MessageId, Reason, RuleId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
+    DeliveryEvent, DeliveryState, DeskState, Event, Fault, HoldCause, HoldState, JobId, Message, MessageId,
+    Reason, RuleId, Standing, Subject, Target, TargetKind, TenantId, Timestamp, Who,
 };
 use poststelle_store::desk::{self, DeskItem};
 use poststelle_store::jobs::{Job, NewJob};
@@ -239,7 +239,7 @@ impl Hub {
                 && !supplied.contains(&delivery.target)
             {
                 supplied.push(delivery.target.clone());
-                self.supplement(&delivery, now, change);
+                self.supplement(message, delivery.target, now, change);
             }
         }
         Ok(())
@@ -278,21 +278,8 @@ impl Hub {
 
     /// The same target once more, now with what was held. An id of its own stands for the rule: each release is one more
     /// hand-over.
-    fn supplement(&self, of: &Delivery, now: Timestamp, change: &mut Change) {
-        let delivery = Delivery {
-            id: DeliveryId::new(self.ids()),
-            rule: Some(RuleId::new(self.ids())),
-            state: DeliveryState::Planned,
-            reason: None,
-            foreign_id: String::new(),
-            attempts: 0,
-            next_attempt: now,
-            expires_at: now.plus(self.limits.expiry),
-            created_at: now,
-            changed_at: now,
-            version: 1,
-            ..of.clone()
-        };
+    fn supplement(&self, message: &Message, target: Target, now: Timestamp, change: &mut Change) {
+        let delivery = self.new_delivery(message, Some(RuleId::new(self.ids())), target, now);
         self.start_delivery(delivery, false, "Nachlieferung freigegebener Bestandteile", change);
     }
 }

@@ -85,7 +85,8 @@ impl Protected {
             Self::Eicar => {
                 conclusion.danger == Danger::Infected && conclusion.completeness == Completeness::Held
             }
-            Self::Bomb | Self::BrokenZip => unreadable && conclusion.danger == Danger::Clean,
+            // Nothing was found, but not everything was seen: that is no "clean".
+            Self::Bomb | Self::BrokenZip => unreadable && conclusion.danger == Danger::Suspicious,
         }
     }
 }
